@@ -174,9 +174,7 @@ def _planning_files(project: Project, plan: ProjectPlan) -> dict[str, str]:
 def _section(wp: PlannedWorkPackage, need: str, roster: Mapping[str, str]) -> str:
     boxes = "\n".join(f"- [ ] {task} {text}" for task, text in roster.items())
     after = ", ".join(wp.dependencies) or "none"
-    return (
-        f"## {wp.wp_id} {wp.title}\n\n**Requirement Refs**: {need}\n**Dependencies**: {after}\n\n{boxes}\n"
-    )
+    return f"## {wp.wp_id} {wp.title}\n\n**Requirement Refs**: {need}\n**Dependencies**: {after}\n\n{boxes}\n"
 
 
 def _prompt_file(wp: PlannedWorkPackage, need: str, roster: Mapping[str, str]) -> str:
@@ -238,9 +236,7 @@ def _ask_host(argv: Sequence[str], cwd: Path, environ: Mapping[str, str]) -> dic
     return data
 
 
-def _run(
-    argv: Sequence[str], cwd: Path, environ: Mapping[str, str], accept: tuple[int, ...] = (0,)
-) -> str:
+def _run(argv: Sequence[str], cwd: Path, environ: Mapping[str, str], accept: tuple[int, ...] = (0,)) -> str:
     broken: type[OrchestratorError] = UsageError if argv[0] == "git" else HostError
     shown = f"{Path(argv[0]).name} {' '.join(argv[1:3])}"
     env = {**environ, "PWD": str(cwd)}
