@@ -1,0 +1,291 @@
+"""Stands above one command and leaves none of its descendants behind; standard library only.
+
+Run as `python -I -S _keeper.py CONTROL REPORT FIRST_SIGNAL PATIENCE GRACE ARGV...` with the folder, the
+environment and the three standard streams that the command shall have. `CONTROL` and `REPORT` are inherited
+pipe ends. `CONTROL` is the lifeline: its other end is held by the orchestrator alone, so end-of-file means
+that the orchestrator is dead; a byte on it is an order (`T`: stop, `K`: kill at once). `REPORT` carries one
+JSON object on a line for each event: `started` or `failed`, `exited`, and at last `done`.
+
+It ends in one of three ways (the command exited; somebody asked; the lifeline closed) and in each the order
+is the same: a polite signal to every descendant, a while, SIGKILL to whatever is left, until the kernel says
+that there is no child any more. On Linux the keeper is a child subreaper, so that this answer covers all
+descendants, whatever sessions they moved to. Elsewhere it covers the command's own group.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import json
+import os
+import select
+import signal
+import sys
+import time
+from collections.abc import Iterator
+
+PR_SET_PDEATHSIG = 1
+PR_SET_CHILD_SUBREAPER = 36
+LINUX = sys.platform == "linux"
+HAS_CHILDREN_FILES = os.path.exists(f"/proc/self/task/{os.getpid()}/children")
+
+SETTLE_SECONDS = 0.02
+"""What is still dying of itself when the command exits is not called left behind."""
+LEFTOVER_SECONDS = 2.0
+"""How long something that the command left behind may take to obey SIGTERM (never more than the grace)."""
+SWEEP_SECONDS = 5.0
+"""How long SIGKILL may need: a bound against what cannot be killed (another user's, stuck in the kernel)."""
+SWEEP_PAUSE_SECONDS = 0.005
+MOST_NAMES = 20
+"""How many swept processes are named; against a fork loop, reading names would cost the race."""
+MOST_REAPED_AT_ONCE = 1000
+
+
+def become_subreaper() -> None:
+    """Have orphaned descendants fall to this process instead of to init (Linux only)."""
+    if LINUX:
+        ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def children_of(pid: int) -> list[int]:
+    """The living and dead children of all of a process's threads; empty when it is gone."""
+    found: list[int] = []
+    try:
+        for thread in os.listdir(f"/proc/{pid}/task"):
+            with open(f"/proc/{pid}/task/{thread}/children", "rb", 0) as listing:
+                found += map(int, listing.read().split())
+    except (OSError, ValueError):
+        pass
+    return found
+
+
+def read_stat(pid: int) -> tuple[str, str, int]:
+    """The name, state and parent of a process; an empty state when it is gone."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb", 0) as stat:
+            head, _, tail = stat.read().rpartition(b")")
+        state, parent = tail.split()[:2]
+        return head.partition(b"(")[2].decode(errors="replace"), state.decode(), int(parent)
+    except (OSError, ValueError):
+        return "", "", 0
+
+
+def children_by_scan() -> dict[int, list[int]]:
+    """For kernels without `children` files: every process by its parent."""
+    tree: dict[int, list[int]] = {}
+    for entry in os.listdir("/proc"):
+        if entry.isdigit():
+            tree.setdefault(read_stat(int(entry))[2], []).append(int(entry))
+    return tree
+
+
+def descendants() -> Iterator[int]:
+    """Yield the pids below us, each as soon as it is found: what forks fast will not be there for long."""
+    tree = {} if HAS_CHILDREN_FILES else children_by_scan()
+    to_visit = [os.getpid()]
+    while to_visit:
+        pid = to_visit.pop()
+        for child in children_of(pid) if HAS_CHILDREN_FILES else tree.get(pid, ()):
+            yield child
+            to_visit.append(child)
+
+
+def send(pid: int, signum: int) -> None:
+    """Signal a process, or with a negative pid a group, that may be gone or another user's."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.kill(pid, signum)
+
+
+def kill_with_group(pid: int) -> None:
+    """SIGKILL a descendant and its group: a group dies as one, so that no fork in it slips through.
+
+    The sessions of our descendants are their own, so their groups hold nobody else; only one that has not
+    yet left our session could be in our group.
+    """
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        group = os.getpgid(pid)
+        if group != os.getpgrp():
+            os.killpg(group, signal.SIGKILL)
+    send(pid, signal.SIGKILL)
+
+
+def become_command(argv: list[str], keeper: int) -> None:
+    """In the forked child: a fresh session, fresh signals, death with the keeper; then the command."""
+    os.setsid()
+    for signum in signal.valid_signals():
+        with contextlib.suppress(OSError, ValueError):  # SIGKILL, SIGSTOP and the C library's own
+            signal.signal(signum, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, [])
+    if LINUX:
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+        if os.getppid() != keeper:
+            os._exit(1)
+    os.execvp(argv[0], argv)
+
+
+class Keeper:
+    """One command and the orders about it. All times are on the monotonic clock."""
+
+    def __init__(self, control: int, report: int, first_signal: int, patience: float, grace: float) -> None:
+        self.control, self.report_fd = control, report
+        self.first_signal, self.patience, self.grace = first_signal, patience, grace
+        self.command = 0
+        self.status: int | None = None
+        self.childless = False
+        self.stop_at = float("inf")
+        self.kill_ordered = False
+        self.swept: dict[int, str] = {}
+        self.poll = select.poll()
+        self.wake = self.catch_signals()
+        self.poll.register(control, select.POLLIN)
+        self.poll.register(self.wake, select.POLLIN)
+
+    def catch_signals(self) -> int:
+        """Make signals wake the poll; one that would end us is an order to stop."""
+        wake, waker = os.pipe()
+        os.set_blocking(wake, False)
+        os.set_blocking(waker, False)
+        signal.set_wakeup_fd(waker, warn_on_full_buffer=False)
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        for signum in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT):
+            signal.signal(signum, lambda *_: self.stop_within(0))
+        return wake
+
+    def stop_within(self, seconds: float) -> None:
+        self.stop_at = min(self.stop_at, time.monotonic() + seconds)
+
+    def report(self, **event: object) -> None:
+        with contextlib.suppress(BrokenPipeError):  # the orchestrator is dead
+            os.write(self.report_fd, json.dumps(event).encode() + b"\n")
+
+    def start(self, argv: list[str]) -> bool:
+        """Fork and execute; then let go of the streams, so that end-of-file is the command's own."""
+        trouble, troubled = os.pipe()
+        keeper = os.getpid()
+        self.command = os.fork()
+        if self.command == 0:
+            try:
+                become_command(argv, keeper)
+            except OSError as error:
+                os.write(troubled, os.strerror(error.errno or 0).encode())
+            finally:
+                os._exit(127)
+        os.close(troubled)
+        nothing = os.open(os.devnull, os.O_RDWR)
+        for stream in (0, 1, 2):
+            os.dup2(nothing, stream)
+        failure = os.read(trouble, 4096)
+        self.report(**({"failed": failure.decode()} if failure else {"started": self.command}))
+        return not failure
+
+    def step(self, until: float) -> None:
+        """Sleep until something happens or `until`; then take orders and reap."""
+        left = until - time.monotonic()
+        for fd, _ in self.poll.poll(None if left == float("inf") else max(0, int(left * 1000) + 1)):
+            if fd == self.control:
+                self.take_orders()
+            else:
+                with contextlib.suppress(BlockingIOError):
+                    os.read(self.wake, 4096)
+        self.reap()
+
+    def take_orders(self) -> None:
+        orders = os.read(self.control, 64)
+        self.kill_ordered |= b"K" in orders
+        if b"T" in orders:
+            self.stop_within(0)
+        if not orders:
+            self.poll.unregister(self.control)
+            self.stop_within(self.patience)
+
+    def reap(self) -> None:
+        with contextlib.suppress(ChildProcessError):
+            self.childless = True
+            for _ in range(MOST_REAPED_AT_ONCE):
+                pid, status = os.waitpid(-1, os.WNOHANG)
+                if pid == self.command:
+                    self.status = status
+                    self.report(exited=os.waitstatus_to_exitcode(status))
+                if pid == 0:
+                    break
+            self.childless = False
+
+    @property
+    def gone(self) -> bool:
+        """Nothing is left. Without a subreaper only the command's group can be asked about."""
+        if LINUX or not self.childless:
+            return self.childless
+        try:
+            os.killpg(self.command, 0)
+        except ProcessLookupError:
+            return True
+        except PermissionError:  # macOS says so of a group that holds only zombies
+            return True
+        return False
+
+    def targets(self) -> Iterator[int]:
+        return descendants() if LINUX else iter([self.command] if self.status is None else [-self.command])
+
+    def note(self, pid: int) -> None:
+        """Remember what had to be swept: everything but the command itself and the already dead."""
+        if pid != self.command and pid > 0 and len(self.swept) < MOST_NAMES and pid not in self.swept:
+            name, state, _ = read_stat(pid)
+            if state not in ("", "Z", "X"):
+                self.swept[pid] = f"{pid} {name}"
+
+    def ask_all(self, signum: int) -> None:
+        """Ask every descendant, as a terminal asks every process of a job; wake the stopped to hear it."""
+        for pid in list(self.targets()):
+            if self.status is not None:
+                self.note(pid)
+            send(pid, signum)
+            send(pid, signal.SIGCONT)
+
+    def wait_while(self, seconds: float, *, for_all: bool) -> None:
+        """Wait for the command, or for all; at most so long, and not after an order to kill."""
+        until = time.monotonic() + seconds
+        while not self.kill_ordered and time.monotonic() < until:
+            if self.gone or (self.status is not None and not for_all):
+                return
+            self.step(until)
+
+    def sweep(self) -> None:
+        """SIGKILL until there is no child left: parents fork and orphans arrive meanwhile, so look again."""
+        with contextlib.suppress(OSError):
+            os.setpriority(os.PRIO_PROCESS, 0, -20)
+        until = time.monotonic() + SWEEP_SECONDS
+        self.reap()
+        while not self.gone and time.monotonic() < until:
+            for pid in self.targets():
+                self.note(pid)
+                kill_with_group(abs(pid))
+            self.step(time.monotonic() + SWEEP_PAUSE_SECONDS)
+
+    def keep(self) -> None:
+        """The whole life: wait, ask, end."""
+        while self.status is None and not self.kill_ordered and time.monotonic() < self.stop_at:
+            self.step(self.stop_at)
+        if self.status is None:
+            self.ask_all(self.first_signal)
+            self.wait_while(self.grace, for_all=False)
+        if self.status is not None:
+            self.wait_while(SETTLE_SECONDS, for_all=True)
+            if not self.gone:
+                self.ask_all(signal.SIGTERM)
+                self.wait_while(min(self.grace, LEFTOVER_SECONDS), for_all=True)
+        self.sweep()
+        self.report(done=self.gone, swept=list(self.swept.values()))
+
+
+def main(control: str, report: str, first_signal: str, patience: str, grace: str, *argv: str) -> None:
+    for fd in (int(control), int(report)):
+        os.set_inheritable(fd, False)
+    become_subreaper()
+    keeper = Keeper(int(control), int(report), int(first_signal), float(patience), float(grace))
+    if keeper.start(list(argv)):
+        keeper.keep()
+    os._exit(0)  # no clean-up of the interpreter: nothing is left to clean, and it costs milliseconds
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

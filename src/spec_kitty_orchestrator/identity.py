@@ -1,0 +1,75 @@
+"""Which process is meant: a pid is given out again, a pid with its start time and its boot is not."""
+
+from __future__ import annotations
+
+import os
+import sys
+from functools import cache
+from pathlib import Path
+
+import psutil
+from attrs import frozen
+
+SLACK_SECONDS = 0.001 if sys.platform == "linux" else 2.0
+"""How far two readings of one start may differ: outside Linux it is wall time, which gets corrected."""
+START_FIELD = 19
+"""Of /proc/PID/stat, counted from the state that follows the name: ticks since boot."""
+
+
+@cache
+def boot_identity() -> str:
+    """What tells this boot of the machine from any other."""
+    if sys.platform == "linux":
+        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    return str(int(psutil.boot_time()))
+
+
+@frozen
+class ProcessIdentity:
+    """One process that ran on this machine.
+
+    Attributes:
+        pid: its number.
+        started: on Linux seconds since boot, which no clock correction moves; elsewhere since the epoch.
+        boot: the boot that both belong to.
+    """
+
+    pid: int
+    started: float
+    boot: str
+
+    @classmethod
+    def of(cls, pid: int) -> ProcessIdentity:
+        """The process that has this pid now. Raises ProcessLookupError when there is none."""
+        return cls(pid, _started(pid), boot_identity())
+
+    def is_alive(self) -> bool:
+        """This very process exists, and is not a zombie."""
+        if self.boot != boot_identity():
+            return False
+        try:
+            return abs(_started(self.pid) - self.started) < SLACK_SECONDS
+        except ProcessLookupError:
+            return False
+
+
+def _started(pid: int) -> float:
+    if sys.platform != "linux":
+        return _started_elsewhere(pid)
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()
+    except OSError as error:
+        raise ProcessLookupError(pid) from error
+    if fields[0] in "ZX":
+        raise ProcessLookupError(pid)
+    return int(fields[START_FIELD]) / os.sysconf("SC_CLK_TCK")
+
+
+def _started_elsewhere(pid: int) -> float:
+    try:
+        process = psutil.Process(pid)
+        if process.status() == psutil.STATUS_ZOMBIE:
+            raise ProcessLookupError(pid)
+        return process.create_time()
+    except psutil.Error as error:
+        raise ProcessLookupError(pid) from error

@@ -1,0 +1,159 @@
+"""Finds and ends processes that have lost their keeper: by the mark in their environment, never by name."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterable
+
+import psutil
+import trio
+
+RUN_MARK = "SPEC_KITTY_ORCHESTRATOR_RUN"
+"""The environment variable that holds the run id, in every process that a run has started."""
+KEEPER_MARK = "SPEC_KITTY_ORCHESTRATOR_KEEPER"
+"""The environment variable that is different under each keeper."""
+END_SECONDS = 5.0
+"""How long SIGKILL may need, as in the keeper."""
+LOOK_AGAIN_SECONDS = 0.02
+PR_SET_CHILD_SUBREAPER = 36
+
+
+class Children:
+    """Which children of this process are its own: a stranger among them is an orphan of a lost keeper.
+
+    Only `kept.py` changes `keepers`. Whoever starts a child holds `starting` until its pid stands there, and
+    whoever looks for strangers holds it too.
+    """
+
+    def __init__(self) -> None:
+        self.adopting = False
+        self.starting = trio.Lock()
+        self.keepers: set[int] = set()
+
+    def orphans(self) -> list[psutil.Process]:
+        """Our children that we did not start: each left our session below a keeper that is gone."""
+        if not self.adopting:
+            return []
+        strangers = (child for child in psutil.Process().children() if child.pid not in self.keepers)
+        return [child for child in strangers if _left_our_session(child.pid)]
+
+
+CHILDREN = Children()
+
+
+def adopt_orphans() -> None:
+    """Have what a killed keeper leaves behind fall to this process (Linux only). Call it once, early."""
+    if sys.platform == "linux":
+        CHILDREN.adopting = ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0
+
+
+def find_marked(mark: str, value: str) -> list[psutil.Process]:
+    """Every living process, except this one, whose environment holds `mark=value`."""
+    return [p for p in psutil.process_iter() if p.pid != os.getpid() and _environment(p).get(mark) == value]
+
+
+def find_survivors(run_id: str) -> list[psutil.Process]:
+    """What is still running of a run: keepers, agents, and whatever they started."""
+    return find_marked(RUN_MARK, run_id)
+
+
+async def sweep_run(run_id: str, grace: float) -> tuple[str, ...]:
+    """End whatever is left of a run that is dead: ask, wait at most `grace` seconds, kill.
+
+    Returns what was found, each as "pid name".
+    """
+    return await end_all(lambda: find_survivors(run_id), grace)
+
+
+async def end_orphans(keeper_mark: str) -> tuple[str, ...]:
+    """Kill what a lost keeper left behind, whether it still carries the mark or has fallen to us."""
+
+    def left() -> list[psutil.Process]:
+        return [*find_marked(KEEPER_MARK, keeper_mark), *CHILDREN.orphans()]
+
+    async with CHILDREN.starting:
+        return await end_all(left, 0)
+
+
+async def end_all(find: Callable[[], Iterable[psutil.Process]], grace: float) -> tuple[str, ...]:
+    """Ask with SIGTERM, wait at most `grace` seconds, then SIGKILL until `find` finds nothing; bounded.
+
+    Returns what was found, each as "pid name".
+    """
+    found: dict[int, str] = {}
+    kill_at = trio.current_time() + grace
+    give_up_at = kill_at + END_SECONDS
+    asked: set[int] = set()
+    while trio.current_time() < give_up_at:
+        left = _with_descendants(find())
+        if not left:
+            break
+        for process in left:
+            found.setdefault(process.pid, f"{process.pid} {_name(process)}")
+            if trio.current_time() >= kill_at:
+                _kill(process)
+            elif process.pid not in asked:
+                asked.add(process.pid)
+                _send(process, signal.SIGTERM)
+                _send(process, signal.SIGCONT)
+        await trio.sleep(LOOK_AGAIN_SECONDS)
+    return tuple(found.values())
+
+
+def _with_descendants(processes: Iterable[psutil.Process]) -> list[psutil.Process]:
+    """The living among them and below them: a descendant may have cleared its environment."""
+    every: dict[int, psutil.Process] = {}
+    for process in processes:
+        every[process.pid] = process
+        with contextlib.suppress(psutil.Error):
+            every.update((child.pid, child) for child in process.children(recursive=True))
+    return [process for process in every.values() if _is_alive(process)]
+
+
+def _kill(process: psutil.Process) -> None:
+    """SIGKILL it and its group, which holds nobody else: every command under a keeper has its own session."""
+    with contextlib.suppress(OSError):
+        group = os.getpgid(process.pid)
+        if group != os.getpgrp() and process.is_running():
+            os.killpg(group, signal.SIGKILL)
+    _send(process, signal.SIGKILL)
+
+
+def _send(process: psutil.Process, signum: int) -> None:
+    with contextlib.suppress(psutil.Error):  # gone, or another user's
+        process.send_signal(signum)
+
+
+def _is_alive(process: psutil.Process) -> bool:
+    """Not gone and no zombie; one that is our own child is reaped."""
+    with contextlib.suppress(psutil.Error):
+        if process.status() != psutil.STATUS_ZOMBIE:
+            return True
+        if process.pid not in CHILDREN.keepers and process.ppid() == os.getpid():
+            with contextlib.suppress(ChildProcessError):
+                os.waitpid(process.pid, os.WNOHANG)
+    return False
+
+
+def _left_our_session(pid: int) -> bool:
+    with contextlib.suppress(OSError):
+        return os.getsid(pid) != os.getsid(0)
+    return False
+
+
+def _environment(process: psutil.Process) -> dict[str, str]:
+    try:
+        return process.environ()
+    except (psutil.Error, OSError):
+        return {}
+
+
+def _name(process: psutil.Process) -> str:
+    try:
+        return process.name()
+    except psutil.Error:
+        return "?"
