@@ -24,7 +24,7 @@ from trio.abc import ReceiveStream
 
 from spec_kitty_orchestrator.errors import OrchestratorError
 from spec_kitty_orchestrator.identity import ProcessIdentity
-from spec_kitty_orchestrator.survivors import CHILDREN, KEEPER_MARK, end_orphans
+from spec_kitty_orchestrator.survivors import CHILDREN, KEEPER_MARKER, end_orphans
 
 KEEPER = Path(__file__).with_name("_keeper.py")
 KEEPER_SECONDS = 8.0
@@ -176,6 +176,8 @@ class Kept:
     async def _await_start(self) -> None:
         event = await self._next_report()
         if event is not None and "failed" in event:
+            await self._process.wait()
+            self._ending = KeptEnding(None, None, ())
             raise CommandNotStarted(f"cannot start {self._spec.argv[0]}: {event['failed']}")
 
     async def _close(self) -> None:
@@ -224,7 +226,7 @@ async def _start(spec: KeptSpec) -> Kept:
                     stdout=subprocess.PIPE,
                     stderr=subprocess.PIPE,
                     cwd=spec.cwd,
-                    env={**spec.env, KEEPER_MARK: mark},
+                    env={**spec.env, KEEPER_MARKER: mark},
                     pass_fds=(control_read, report_write),
                     start_new_session=True,
                 )

@@ -12,9 +12,9 @@ from collections.abc import Callable, Iterable
 import psutil
 import trio
 
-RUN_MARK = "SPEC_KITTY_ORCHESTRATOR_RUN"
+RUN_MARKER = "SPEC_KITTY_ORCHESTRATOR_RUN"
 """The environment variable that holds the run id, in every process that a run has started."""
-KEEPER_MARK = "SPEC_KITTY_ORCHESTRATOR_KEEPER"
+KEEPER_MARKER = "SPEC_KITTY_ORCHESTRATOR_KEEPER"
 """The environment variable that is different under each keeper."""
 END_SECONDS = 5.0
 """How long SIGKILL may need, as in the keeper."""
@@ -58,7 +58,7 @@ def find_marked(mark: str, value: str) -> list[psutil.Process]:
 
 def find_survivors(run_id: str) -> list[psutil.Process]:
     """What is still running of a run: keepers, agents, and whatever they started."""
-    return find_marked(RUN_MARK, run_id)
+    return find_marked(RUN_MARKER, run_id)
 
 
 async def sweep_run(run_id: str, grace: float) -> tuple[str, ...]:
@@ -73,7 +73,7 @@ async def end_orphans(keeper_mark: str) -> tuple[str, ...]:
     """Kill what a lost keeper left behind, whether it still carries the mark or has fallen to us."""
 
     def left() -> list[psutil.Process]:
-        return [*find_marked(KEEPER_MARK, keeper_mark), *CHILDREN.orphans()]
+        return [*find_marked(KEEPER_MARKER, keeper_mark), *CHILDREN.orphans()]
 
     async with CHILDREN.starting:
         return await end_all(left, 0)
