@@ -8,7 +8,7 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from ..agents.spec import NOTHING
 from ..errors import HostError, OrchestratorError, UsageError
@@ -109,11 +109,30 @@ def make_project(
         UsageError: the folder is not empty, or git is missing or failed.
         HostError: the host is missing, or refused something.
     """
-    root = root.absolute()
-    empty = Project(root, "", tuple(wp.wp_id for wp in plan.work_packages), host, environ or dict(os.environ))
-    _claim_folder(root)
-    _start_repository(empty, plan.files)
-    project = _specify(empty, plan)
+    return plan_mission(start_project(plan.files, root, host, environ), plan)
+
+
+def start_project(
+    files: Mapping[str, str], root: Path, host: Path, environ: Mapping[str, str] | None = None
+) -> Project:
+    """The first half of make_project, and the dearer: a repository without a mission."""
+    project = Project(root.absolute(), "", (), host, environ or dict(os.environ))
+    _claim_folder(project.root)
+    project.git("init", "-q", "-b", "main")
+    for key, value in _GIT_CONFIG.items():
+        project.git("config", key, value)
+    _run((str(host), "init", "--non-interactive", "--ai", "claude"), project.root, project.environ)
+    for path, text in files.items():
+        _write(project.root, path, text)
+    project.git("add", "-A")
+    project.git("commit", "-q", "-m", "Start the project")
+    project.git("checkout", "-q", "-b", BRANCH)
+    return project
+
+
+def plan_mission(project: Project, plan: ProjectPlan) -> Project:
+    """The second half: the plan's mission in a project that has none."""
+    project = _specify(project, plan)
     paths = [_write(project.root, path, text) for path, text in _planning_files(project, plan).items()]
     project.git("add", "--", *paths)
     # Only those files: the host's event log lies beside them, and must not be committed by hand.
@@ -132,25 +151,14 @@ def _claim_folder(root: Path) -> None:
         raise UsageError(f"{root} is not empty", remedy="name a new folder")
 
 
-def _start_repository(project: Project, files: Mapping[str, str]) -> None:
-    project.git("init", "-q", "-b", "main")
-    for key, value in _GIT_CONFIG.items():
-        project.git("config", key, value)
-    _run((str(project.host), "init", "--non-interactive", "--ai", "claude"), project.root, project.environ)
-    for path, text in files.items():
-        _write(project.root, path, text)
-    project.git("add", "-A")
-    project.git("commit", "-q", "-m", "Start the project")
-    project.git("checkout", "-q", "-b", BRANCH)
-
-
 def _specify(project: Project, plan: ProjectPlan) -> Project:
     data = project.host_api(
         "specify",
         *("--mission", plan.mission, "--mission-type", "software-dev", "--topology", "lanes"),
         *("--policy", json.dumps(_POLICY)),
     )
-    return Project(project.root, str(data["mission_slug"]), project.wp_ids, project.host, project.environ)
+    wp_ids = tuple(wp.wp_id for wp in plan.work_packages)
+    return evolve(project, mission=str(data["mission_slug"]), wp_ids=wp_ids)
 
 
 def _planning_files(project: Project, plan: ProjectPlan) -> dict[str, str]:

@@ -6,7 +6,7 @@ It is a program of its own, standard library only: `python scripted_agent.py --s
 The script maps a work package's id (or `default`) to `implementation` and `review`, each a list of acts:
 the first attempt takes the first, the last one repeats. An act's keys, all optional:
   both roles       sleep (seconds, before anything else), run (a command), say (the final text), silent,
-                   fail (`rate_limit` | `auth`), signal (end by that signal), exit (status)
+                   fail (`rate_limit` | `auth`), signal (end by it: `SIGKILL`), exit (status)
   implementation   files ({path: text}; default: a line in each owned file), commit (true),
                    mark (true: all subtasks in one call | `each` | false)
   review           verdict (default `approved`; null gives none), feedback, reference (a wrong one),

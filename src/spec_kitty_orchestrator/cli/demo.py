@@ -1,0 +1,58 @@
+"""`demo`: makes a project in a new folder, runs its mission, and shows what was built."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+import click
+
+from ..errors import ExitCode
+
+
+@click.command("demo")
+@click.option(
+    "--dir",
+    "folder",
+    type=click.Path(path_type=Path),
+    help="An empty or new folder for the project. Default: a new one in the system's temporary folder.",
+)
+@click.pass_context
+def demo_command(context: click.Context, folder: Path | None) -> None:
+    """Make a small project and have it built, without credentials and without network.
+
+    The project is made with the host's own commands: four work packages with dependencies. A scripted
+    agent implements and reviews them; one is sent back once in review. Takes about a minute.
+    """
+    context.exit(run_demo(folder))
+
+
+def run_demo(folder: Path | None) -> ExitCode:
+    """The whole demo; its words go to stdout.
+
+    Raises:
+        OrchestratorError: the project could not be made, or not be run.
+    """
+    from ..demo.run import make_demo, merge_and_try
+    from ..host_program import find_host_binary
+    from .orchestrate import OrchestrateRequest, orchestrate
+
+    root = (folder or Path(tempfile.mkdtemp(prefix="spec-kitty-demo-"))).absolute()
+    host = find_host_binary(None, os.environ)
+    click.echo(f"Making a project and a mission of four work packages in {root} ...")
+    project = make_demo(root, host)
+    click.echo(f"$ spec-kitty-orchestrator orchestrate --mission {project.mission} --repo-root {root}")
+    code = orchestrate(OrchestrateRequest(mission=project.mission, repo_root=root))
+    if code is not ExitCode.ACCEPTED:
+        click.echo(
+            f"The mission was not accepted; look at it with: spec-kitty-orchestrator status --repo-root {root}"
+        )
+        return code
+    click.echo(f"$ spec-kitty orchestrator-api merge-mission --mission {project.mission}")
+    printed = merge_and_try(project)
+    for path in sorted((root / "tally").glob("*.py")):
+        click.echo(f"built: {path.relative_to(root)}")
+    click.echo(f"$ python -m tally text.txt\n{printed}")
+    click.echo(f"The project is yours to look at: {root}")
+    return code

@@ -1,0 +1,212 @@
+"""What the tests with real processes share: a project made once and copied, agents on PATH, our program."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from attrs import evolve, frozen
+
+from spec_kitty_orchestrator.demo import project as demo_project
+from spec_kitty_orchestrator.demo.project import Project
+
+AGENT = Path(demo_project.__file__).with_name("scripted_agent.py")
+MARK = "SK_ORCH_TEST_ARENA"
+"""In the environment of everything that a test starts, so that what it leaves behind can be found."""
+PATIENCE = 240.0
+"""Seconds for one run of our program on a slow machine; reached only when it hangs."""
+
+
+@frozen
+class Finished:
+    """How a run of our program ended."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+    @property
+    def text(self) -> str:
+        return self.stdout + self.stderr
+
+
+@frozen
+class Arena:
+    """One test's own world: a project, a PATH with scripted agents, and a host that counts its calls."""
+
+    folder: Path
+    project: Project
+    environ: dict[str, str]
+
+    @property
+    def root(self) -> Path:
+        return self.project.root
+
+    @property
+    def state(self) -> Path:
+        return self.folder / "agents"
+
+    def agent(self, binary: str, script: dict[str, Any], speak: str | None = None) -> None:
+        """Puts a scripted agent on PATH under the name of a real one, speaking as it does."""
+        path = self.folder / f"{binary}.json"
+        path.write_text(json.dumps({"state": str(self.state), **script}), encoding="utf-8")
+        argv = [sys.executable, "-I", "-S", str(AGENT), "--script", str(path), "--speak", speak or binary]
+        _program(self.folder / "bin" / binary, f'exec {shlex.join([*argv, "--name", binary])} -- "$@"')
+
+    def settings(self, settings: dict[str, Any] | str) -> None:
+        """Writes orchestrator.yaml; JSON is YAML."""
+        text = settings if isinstance(settings, str) else json.dumps(settings, indent=2)
+        (self.root / ".kittify" / "orchestrator.yaml").write_text(text + "\n", encoding="utf-8")
+
+    def start(self, *args: str, **environ: str) -> subprocess.Popen[str]:
+        """Starts our program in the project's root, in a session of its own."""
+        argv = [sys.executable, "-m", "spec_kitty_orchestrator", *args]
+        return subprocess.Popen(
+            argv,
+            cwd=self.root,
+            env={**self.environ, **environ},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+
+    def finish(self, process: subprocess.Popen[str]) -> Finished:
+        try:
+            stdout, stderr = process.communicate(timeout=PATIENCE)
+        except subprocess.TimeoutExpired:
+            process.send_signal(signal.SIGTERM)
+            stdout, stderr = process.communicate(timeout=30)
+            pytest.fail(f"{process.args} hung\n{stdout}\n{stderr}")
+        return Finished(process.returncode, stdout, stderr)
+
+    def run(self, *args: str, **environ: str) -> Finished:
+        return self.finish(self.start(*args, **environ))
+
+    def orchestrate(self, *args: str, **environ: str) -> Finished:
+        return self.run("orchestrate", "--mission", self.project.mission, *args, **environ)
+
+    def prompts(self, binary: str, wp_id: str, role: str) -> list[str]:
+        """Every prompt that this agent was given for it, in order."""
+        found = self.state.glob(f"{binary}-{wp_id}-{role}-*.prompt.md")
+        return [
+            path.read_text(encoding="utf-8")
+            for path in sorted(found, key=lambda path: path.stat().st_ctime_ns)
+        ]
+
+    def wait_for_prompt(self, binary: str, wp_id: str, role: str, count: int = 1) -> None:
+        """Returns once this agent is at work on it."""
+        deadline = time.monotonic() + PATIENCE
+        while len(self.prompts(binary, wp_id, role)) < count:
+            assert time.monotonic() < deadline, f"{binary} was never asked for {role} of {wp_id}"
+            time.sleep(0.05)
+
+    def lanes(self) -> dict[str, str]:
+        """Where each work package stands, by the host's own record."""
+        status = json.loads((self.project.planning_dir / "status.json").read_text(encoding="utf-8"))
+        return {wp_id: found["lane"] for wp_id, found in sorted(status["work_packages"].items())}
+
+    def host_calls(self) -> list[str]:
+        """The orchestrator-api calls that went through the counting host, `start-review --mission ...`."""
+        log = self.folder / "host-calls"
+        calls = log.read_text(encoding="utf-8").split("\0") if log.exists() else []
+        return [
+            call.removeprefix("orchestrator-api ") for call in calls if call.startswith("orchestrator-api ")
+        ]
+
+    def events(self) -> list[dict[str, Any]]:
+        """Every event of every run, oldest first."""
+        files = sorted(
+            (self.root / ".kittify" / "logs").glob("*/events.jsonl"), key=lambda path: path.stat().st_ctime_ns
+        )
+        return [json.loads(line) for path in files for line in path.read_text(encoding="utf-8").splitlines()]
+
+    def survivors(self) -> list[str]:
+        """What still runs of all that this test started."""
+        return [f"{process.pid} {process.name()}" for process in _marked(self.environ[MARK])]
+
+
+def _age(path: Path) -> int:
+    return path.stat().st_ctime_ns
+
+
+def _marked(mark: str) -> Iterator[psutil.Process]:
+    for process in psutil.process_iter():
+        try:
+            # A zombie is no survivor: it has ended, and waits for somebody to read its status.
+            if process.environ().get(MARK) == mark and process.status() != psutil.STATUS_ZOMBIE:
+                yield process
+        except psutil.Error:
+            continue
+
+
+def _program(path: Path, command: str) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(f"#!/bin/sh\n{command}\n", encoding="utf-8")
+    path.chmod(0o755)
+    return path
+
+
+@pytest.fixture(scope="session")
+def clean_environ(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """An environment with a home of its own, a git identity, and nothing of whoever runs the tests."""
+    home = tmp_path_factory.mktemp("home")
+    (home / ".gitconfig").write_text("[user]\nname = Test\nemail = test@example.invalid\n", encoding="utf-8")
+    git = shutil.which("git")
+    folders = dict.fromkeys([str(Path(git).parent)] if git else [], None) | dict.fromkeys(
+        ["/usr/bin", "/bin"]
+    )
+    return {"HOME": str(home), "PATH": os.pathsep.join(folders), "LANG": "C.UTF-8", "TERM": "dumb"}
+
+
+@pytest.fixture
+def enter(tmp_path: Path, clean_environ: dict[str, str]) -> Iterator[Callable[[Project], Arena]]:
+    """Copies a made project into a fresh arena; what a failed test left running there is ended after it."""
+    marks: list[str] = []
+
+    def _enter(template: Project) -> Arena:
+        mark = uuid.uuid4().hex
+        marks.append(mark)
+        folder = tmp_path / f"arena-{len(marks)}"
+        root = folder / "project"
+        shutil.copytree(template.root, root, symlinks=True)
+        log = shlex.quote(str(folder / "host-calls"))
+        real = shlex.quote(str(template.host))
+        host = _program(folder / "host" / "spec-kitty", f'printf "%s\\0" "$*" >> {log}\nexec {real} "$@"')
+        path = os.pathsep.join([str(folder / "bin"), clean_environ["PATH"]])
+        environ = {**clean_environ, "PATH": path, MARK: mark, "SK_ORCH_HOST_BINARY": str(host)}
+        return Arena(folder, evolve(template, root=root, environ=environ), environ)
+
+    yield _enter
+    for mark in marks:
+        for process in _marked(mark):
+            process.kill()
+
+
+def digest(root: Path) -> dict[str, tuple[int, bytes]]:
+    """Every file, link and folder below `root` → its mode and content."""
+    found = {}
+    for path in sorted(root.rglob("*")):
+        content = (
+            os.readlink(path).encode() if path.is_symlink() else path.read_bytes() if path.is_file() else b""
+        )
+        found[str(path.relative_to(root))] = (path.lstat().st_mode, content)
+    return found
+
+
+@pytest.fixture(scope="session", name="digest")
+def digest_fixture() -> Callable[[Path], dict[str, tuple[int, bytes]]]:
+    return digest
