@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 import enum
+import json
+import re
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
+from string import Template
 from types import MappingProxyType
 
 from attrs import field, frozen
 
 NOTHING: Mapping[str, str] = MappingProxyType({})
+
+# Words in the arguments that a user adds which say that they widen what the agent may do.
+_WIDENING = re.compile(
+    r"yolo|dangerous|bypass|full-auto|full_auto|skip-(permissions|trust)|allow-all|accept-?edits"
+    r"|danger-full-access|writable_roots|^--(auto|force|trust|allow(ed)?-?tools?)\b",
+    re.IGNORECASE,
+)
 
 
 class Role(str, enum.Enum):
@@ -19,13 +30,157 @@ class Role(str, enum.Enum):
     REVIEW = "review"
 
 
+class FailureKind(str, enum.Enum):
+    """Why an attempt did not succeed; the value is the word in the run state and the event stream."""
+
+    NOT_INSTALLED = "not_installed"
+    AUTH = "auth"
+    RATE_LIMIT = "rate_limit"
+    NETWORK = "network"
+    BAD_MODEL = "bad_model"
+    BUDGET = "budget"
+    TIMEOUT = "timeout"
+    STALLED = "stalled"
+    CRASHED = "crashed"
+    NO_VERDICT = "no_verdict"
+    HANDOVER_REFUSED = "handover_refused"
+
+
+class OutputFormat(str, enum.Enum):
+    """What an agent prints on stdout; the value is the word in `agents.custom`."""
+
+    TEXT = "text"
+    JSON = "json"  # one object, or one array of objects, on however many lines
+    JSONL = "jsonl"  # one object (or an array of them) on each line
+
+
+@frozen
+class At:
+    """A place in an agent's output: of the events that fit `where`, the first of `paths` that is there.
+
+    Both are dotted paths (`item.text`); `*` stands for every key or element, `-1` for the last element.
+    """
+
+    where: Mapping[str, object]
+    paths: tuple[str, ...]
+
+
+NOWHERE = At({}, ())
+
+
+def at(*paths: str, **where: object) -> At:
+    """`at("item.text", type="item.completed", item__type="agent_message")`: `__` is a dot."""
+    return At({key.replace("__", "."): value for key, value in where.items()}, paths)
+
+
+@frozen
+class ErrorAt:
+    """Where an error stands: its message, and what the agent gives beside it.
+
+    `status` leads to an HTTP status, `code` to the agent's own word for the error, `retry_after` to
+    seconds. A passing error is one after which the agent tries again by itself; it counts only when
+    nothing came after it.
+    """
+
+    message: At
+    status: tuple[str, ...] = ()
+    code: tuple[str, ...] = ()
+    retry_after: tuple[str, ...] = ()
+    passing: bool = False
+
+
+@frozen
+class Output:
+    """How to read an agent's output. Of several final texts the last one counts.
+
+    Attributes:
+        complete: events after which the agent has nothing more to say.
+        usage_adds: the figures stand on each step and are summed, rather than once at the end.
+        status_pattern: finds the HTTP status in an error's message, for agents that put it nowhere else.
+    """
+
+    format: OutputFormat
+    final: At = NOWHERE
+    session: At = NOWHERE
+    input_tokens: At = NOWHERE
+    output_tokens: At = NOWHERE
+    cost_usd: At = NOWHERE
+    usage_adds: bool = False
+    errors: tuple[ErrorAt, ...] = ()
+    complete: tuple[At, ...] = ()
+    status_pattern: str | None = None
+
+
+def _words(args: str | tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(shlex.split(args)) if isinstance(args, str) else args
+
+
+@frozen
+class RoleCommand:
+    """How an agent is called in one role.
+
+    Attributes:
+        args: after the program and before the model and the user's own, as a shell would write them;
+            `$git_dir` and the like stand for the context's values, `$json_git_dir` for the same as a
+            quoted JSON string.
+        last: what must come after everything else.
+        files: name in the attempt's folder → text to write there before the start.
+        widens: what in `args` widens the agent's permissions, as the policy tells it to the host.
+        program: what to run in this role instead of the agent's own program.
+    """
+
+    args: tuple[str, ...] = field(converter=_words)
+    last: tuple[str, ...] = ()
+    env: Mapping[str, str] = field(default=NOTHING)
+    files: Mapping[str, str] = field(default=NOTHING)
+    widens: tuple[str, ...] = ()
+    program: str | None = None
+
+
+@frozen
+class AgentSpec:
+    """One agent CLI.
+
+    Attributes:
+        family: who makes it; the policy's `agent_family`.
+        binaries: names to look for on PATH, in this order.
+        model_args: how a model is chosen, with `$model`; empty when the CLI cannot be told.
+        failure_codes: the agent's own word for an error → kind.
+        failure_words: whole phrases → kind, for errors that carry neither code nor HTTP status.
+        exit_kinds: exit status → kind, where the CLI gives one a meaning of its own.
+        read_only_review: a reviewer cannot change anything, by the CLI's own rules or sandbox.
+        verified: the version that these facts were measured on; empty when from documentation only.
+        note: one line for a reader: what is special about it.
+    """
+
+    agent_id: str
+    family: str
+    binaries: tuple[str, ...]
+    implementation: RoleCommand
+    review: RoleCommand
+    output: Output
+    env: Mapping[str, str] = field(default=NOTHING)
+    model_args: tuple[str, ...] = ("--model", "$model")
+    failure_codes: Mapping[str, FailureKind] = field(factory=dict)
+    failure_words: tuple[tuple[FailureKind, str], ...] = ()
+    exit_kinds: Mapping[int, FailureKind] = field(factory=dict)
+    read_only_review: bool = False
+    reports_cost: bool = False
+    verified: str = ""
+    note: str = ""
+
+    def command(self, role: Role) -> RoleCommand:
+        """The call for a role."""
+        return self.review if role is Role.REVIEW else self.implementation
+
+
 @frozen
 class AgentSettings:
     """What the user sets for one agent under `agents.settings.<id>`."""
 
     model: str | None = None
     extra_args: tuple[str, ...] = ()
-    env: Mapping[str, str] = field(default=NOTHING)
+    env: Mapping[str, str] = field(default=NOTHING, repr=False)  # may hold secrets
     timeout_seconds: float | None = None
 
 
@@ -61,6 +216,33 @@ class CommandLine:
     """
 
     argv: tuple[str, ...]
-    env: Mapping[str, str]
+    env: Mapping[str, str] = field(repr=False)  # may hold secrets
     files: Mapping[Path, str]
     policy_flags: tuple[str, ...]
+
+
+def command_line(spec: AgentSpec, role: Role, context: CommandContext) -> CommandLine:
+    """The command line of one attempt. The prompt is never in it: it is the agent's stdin."""
+    command, settings = spec.command(role), context.settings
+    values = _values(context)
+    model = spec.model_args if settings.model else ()
+    args = _fill((*command.args, *model), values) + settings.extra_args + _fill(command.last, values)
+    env = {key: Template(text).substitute(values) for key, text in {**spec.env, **command.env}.items()}
+    return CommandLine(
+        argv=(command.program or str(context.binary), *args),
+        env={**env, **settings.env},
+        files={context.attempt_dir / name: text for name, text in command.files.items()},
+        policy_flags=command.widens + tuple(arg for arg in settings.extra_args if _WIDENING.search(arg)),
+    )
+
+
+def _values(context: CommandContext) -> dict[str, str]:
+    names = ("workspace", "git_dir", "common_git_dir", "planning_dir", "attempt_dir")
+    values = {name: str(getattr(context, name)) for name in names}
+    # A JSON string is a TOML string too, save for DEL and lone surrogates, which no sane path holds.
+    quoted = {f"json_{name}": json.dumps(value) for name, value in values.items()}
+    return {**values, **quoted, "model": context.settings.model or ""}
+
+
+def _fill(args: tuple[str, ...], values: Mapping[str, str]) -> tuple[str, ...]:
+    return tuple(Template(arg).substitute(values) for arg in args)

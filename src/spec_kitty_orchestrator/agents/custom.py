@@ -1,0 +1,63 @@
+"""Agents that the user describes under `agents.custom.<id>`, made into records like the known ones."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from attrs import field, frozen
+
+from spec_kitty_orchestrator.agents.spec import (
+    NOWHERE,
+    AgentSpec,
+    Output,
+    OutputFormat,
+    Role,
+    RoleCommand,
+    at,
+)
+from spec_kitty_orchestrator.errors import ConfigError
+
+
+@frozen
+class CustomAgent:
+    """A CLI of the user's own.
+
+    Attributes:
+        command: role → program and arguments; a role that is missing uses the other one's.
+        output: what it prints on stdout: plain text (all of it is the final text), one JSON document, or
+            one JSON object on each line.
+        final_text: dotted path of the final text, for the two JSON forms; `result` when not set.
+        family: who makes it, as the policy tells the host.
+    """
+
+    command: Mapping[Role, tuple[str, ...]]
+    output: OutputFormat = field(default=OutputFormat.TEXT, converter=OutputFormat)
+    final_text: str | None = None
+    family: str = "custom"
+
+
+def as_spec(agent_id: str, custom: CustomAgent) -> AgentSpec:
+    """The record of a custom agent. Raises ConfigError when it names no program."""
+    commands = {role: command for role, command in custom.command.items() if command}
+    if not commands:
+        raise ConfigError(
+            f"agents.custom.{agent_id}: it has no command",
+            remedy="give the program and its arguments under `command.implementation`",
+        )
+    implementation = commands.get(Role.IMPLEMENTATION) or commands[Role.REVIEW]
+    review = commands.get(Role.REVIEW) or implementation
+    final = NOWHERE if custom.output is OutputFormat.TEXT else at(custom.final_text or "result")
+    return AgentSpec(
+        agent_id=agent_id,
+        family=custom.family,
+        binaries=(implementation[0],),
+        implementation=_call(implementation),
+        review=_call(review, program=review[0] if review[0] != implementation[0] else None),
+        output=Output(custom.output, final=final),
+        model_args=(),
+        note="described in orchestrator.yaml",
+    )
+
+
+def _call(command: tuple[str, ...], program: str | None = None) -> RoleCommand:
+    return RoleCommand(args=tuple(arg.replace("$", "$$") for arg in command[1:]), program=program)

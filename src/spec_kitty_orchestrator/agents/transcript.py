@@ -1,0 +1,305 @@
+"""An agent's output, fed chunk by chunk in bounded memory, becomes a Transcript.
+
+Whatever an agent prints, and however it is cut, feeding never raises: what cannot be read is noise.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+
+from attrs import frozen
+
+from spec_kitty_orchestrator.agents.spec import AgentSpec, At, ErrorAt, Output, OutputFormat
+
+# One event. Longer lines hold the whole conversation or a file's contents, never the only final text.
+MAX_LINE_BYTES = 4 * 1024 * 1024
+# One JSON document, for agents that print a single one: its final text and figures, not the conversation.
+MAX_DOCUMENT_BYTES = 16 * 1024 * 1024
+# Of plain text the end is what counts.
+MAX_TEXT_BYTES = 1024 * 1024
+# Enough for a stack trace and the JSON object after it.
+MAX_STDERR_BYTES = 256 * 1024
+# How many starts of a document are tried before its bytes count as noise; each costs one parse.
+_MAX_STARTS = 1000
+
+_DOCUMENT_START = re.compile(r"^[ \t]*(?:Error: )?(?=[\[{])", re.MULTILINE)
+_ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+_MISSING = object()
+
+
+@frozen
+class Usage:
+    """What the work cost, as far as the agent says so."""
+
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    cost_usd: float | None = None
+
+
+@frozen
+class AgentError:
+    """The error that an agent ended with: its words, an HTTP status, its own code, seconds to wait."""
+
+    message: str
+    status: int | None = None
+    code: str | None = None
+    retry_after: float | None = None
+
+
+@frozen
+class Transcript:
+    """What an agent said. `complete` says that it told us itself that it had finished.
+
+    `stderr` is the end of what it printed there, for errors that stand nowhere else.
+    """
+
+    final_text: str = ""
+    usage: Usage = Usage()
+    session_id: str | None = None
+    error: AgentError | None = None
+    complete: bool = False
+    stderr: str = ""
+
+
+class TranscriptReader:
+    """Takes an agent's output as it comes. Feed it, then call `finish` once.
+
+    Mutable: fed by the one task that runs the attempt, and by nobody else.
+    """
+
+    def __init__(self, output: Output) -> None:
+        self._output = output
+        self._events = _Events(output)
+        self._lines = _Lines() if output.format is OutputFormat.JSONL else None
+        self._text = _Tail(MAX_TEXT_BYTES if output.format is OutputFormat.TEXT else MAX_DOCUMENT_BYTES)
+        self._stderr = _Tail(MAX_STDERR_BYTES)
+
+    @property
+    def complete(self) -> bool:
+        """True once the agent has said that it has finished."""
+        return self._events.complete
+
+    def feed_stdout(self, data: bytes) -> None:
+        """Takes what the agent printed, in any pieces."""
+        if self._lines is None:
+            self._text.feed(data)
+            return
+        for line in self._lines.feed(data):
+            self._take(line)
+
+    def feed_stderr(self, data: bytes) -> None:
+        """Takes what the agent printed on its other stream, in any pieces."""
+        self._stderr.feed(data)
+
+    def finish(self) -> Transcript:
+        """All that was read; a last line without its end counts as a line."""
+        plain = ""
+        if self._lines is not None:
+            self._take(self._lines.rest())
+        elif self._output.format is OutputFormat.TEXT:
+            plain = self._text.decode()
+        elif not self._text.cut:
+            self._events.take(_last_document(self._text.decode()))
+        stderr = self._stderr.decode()
+        if self._events.error is None and not self._events.final_text:
+            self._events.take(_last_document(stderr))
+        return self._events.transcript(plain, stderr)
+
+    def _take(self, line: bytes) -> None:
+        if line.lstrip()[:1] in (b"{", b"["):
+            self._events.take(_parse(line.decode("utf-8", "replace")))
+
+
+def open_reader(spec: AgentSpec) -> TranscriptReader:
+    """A reader for one attempt of this agent."""
+    return TranscriptReader(spec.output)
+
+
+class _Events:
+    """What the events told so far; the only place that knows how an Output's places are applied."""
+
+    def __init__(self, output: Output) -> None:
+        self._output = output
+        self.final_text = ""
+        self.error: AgentError | None = None
+        self.complete = False
+        self._passing = False
+        self._session: str | None = None
+        self._figures: dict[str, float] = {}
+
+    def take(self, value: object) -> None:
+        """Takes one parsed value: an event, or an array of events."""
+        for event in value if isinstance(value, list) else [value]:
+            if isinstance(event, dict):
+                self._take_event(event)
+
+    def _take_event(self, event: Mapping[str, object]) -> None:
+        output = self._output
+        text = _text_of(_first(_found(output.final, event)))
+        self.final_text = text or self.final_text
+        place = next((place for place in output.errors if _found(place.message, event)), None)
+        # A passing error is over as soon as anything follows it; another one, once there is a final text.
+        if place is not None or text or self._passing:
+            self._passing = place is not None and place.passing
+            self.error = _read_error(place, event, output.status_pattern) if place else None
+        self._session = _text_of(_first(_found(output.session, event))) or self._session
+        self._count("input", output.input_tokens, event)
+        self._count("output", output.output_tokens, event)
+        self._count("cost", output.cost_usd, event)
+        self.complete = self.complete or any(_fits(place, event) for place in output.complete)
+
+    def _count(self, name: str, place: At, event: Mapping[str, object]) -> None:
+        figures = [float(str(value)) for value in _found(place, event) if _is_figure(value)]
+        if figures:
+            before = self._figures.get(name, 0.0) if self._output.usage_adds else 0.0
+            self._figures[name] = before + sum(figures)
+
+    def transcript(self, plain: str, stderr: str) -> Transcript:
+        usage = Usage(self._whole("input"), self._whole("output"), self._figures.get("cost"))
+        text = (self.final_text or plain).strip()
+        return Transcript(text, usage, self._session, self.error, self.complete, stderr)
+
+    def _whole(self, name: str) -> int | None:
+        return int(self._figures[name]) if name in self._figures else None
+
+
+class _Lines:
+    """Cuts a stream into lines; one that grows too long is dropped, and the next is found all the same."""
+
+    def __init__(self) -> None:
+        self._part = bytearray()
+        self._dropping = False
+
+    def feed(self, data: bytes) -> Iterator[bytes]:
+        *ends, rest = data.split(b"\n")
+        for piece in ends:
+            self._grow(piece)
+            yield self.rest()
+        self._grow(rest)
+
+    def rest(self) -> bytes:
+        line = b"" if self._dropping else bytes(self._part)
+        self._part.clear()
+        self._dropping = False
+        return line
+
+    def _grow(self, piece: bytes) -> None:
+        if self._dropping or len(self._part) + len(piece) > MAX_LINE_BYTES:
+            self._dropping = True
+            self._part.clear()
+        else:
+            self._part += piece
+
+
+class _Tail:
+    """Keeps the end of a stream, at most `limit` bytes of it (twice that for a moment)."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._kept = bytearray()
+        self.cut = False
+
+    def feed(self, data: bytes) -> None:
+        self._kept += data[-self._limit :]
+        self.cut = self.cut or len(data) > self._limit
+        if len(self._kept) > 2 * self._limit:
+            del self._kept[: -self._limit]
+            self.cut = True
+
+    def decode(self) -> str:
+        self.cut = self.cut or len(self._kept) > self._limit
+        return _clean(_ANSI.sub("", self._kept[-self._limit :].decode("utf-8", "replace")))
+
+
+def _parse(text: str) -> object:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _last_document(text: str) -> object:
+    """The last object or array that begins on a line of its own and can be read, or None."""
+    found: object = None
+    decoder, position = json.JSONDecoder(), 0
+    for _ in range(_MAX_STARTS):
+        start = _DOCUMENT_START.search(text, position)
+        if start is None:
+            break
+        try:
+            found, position = decoder.raw_decode(text, start.end())
+        except (ValueError, RecursionError):
+            position = start.end() + 1
+    return found
+
+
+def _read_error(place: ErrorAt, event: Mapping[str, object], status_pattern: str | None) -> AgentError:
+    message = _text_of(_first(_found(place.message, event)))
+    status = _figure_at(place.status, event)
+    if status is None and status_pattern is not None:
+        told = re.search(status_pattern, message)
+        status = float(told.group(1)) if told else None
+    return AgentError(
+        message=message,
+        status=int(status) if status is not None and 0 <= status < 1000 else None,
+        code=_text_of(_first(_found(At({}, place.code), event))) or None,
+        retry_after=_figure_at(place.retry_after, event),
+    )
+
+
+def _fits(place: At, event: Mapping[str, object]) -> bool:
+    return all(_first(_walk(event, path.split("."))) == value for path, value in place.where.items())
+
+
+def _found(place: At, event: Mapping[str, object]) -> list[object]:
+    """Every value at the first of the place's paths that holds something, if the event fits."""
+    if _fits(place, event):
+        for path in place.paths:
+            values = [value for value in _walk(event, path.split(".")) if value is not None and value != ""]
+            if values:
+                return values
+    return []
+
+
+def _walk(value: object, path: list[str]) -> list[object]:
+    if not path:
+        return [value]
+    step, rest = path[0], path[1:]
+    if isinstance(value, dict):
+        below = list(value.values()) if step == "*" else [value[step]] if step in value else []
+    elif isinstance(value, list):
+        below = value if step == "*" else value[-1:] if step == "-1" else []
+    else:
+        below = []
+    return [found for item in below for found in _walk(item, rest)]
+
+
+def _first(values: list[object]) -> object:
+    return values[0] if values else _MISSING
+
+
+def _text_of(value: object) -> str:
+    """A string as it is; of a list of content blocks the texts of those that have one."""
+    blocks = value if isinstance(value, list) else [value]
+    texts = [block.get("text") if isinstance(block, dict) else block for block in blocks]
+    return _clean("\n".join(str(text) for text in texts if isinstance(text, str) or _is_figure(text)))
+
+
+def _clean(text: str) -> str:
+    """Without what a later argument list or UTF-8 file could not hold: NUL and lone surrogates."""
+    return text.replace("\0", "\ufffd").encode("utf-8", "replace").decode("utf-8")
+
+
+def _is_figure(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < 1e15
+
+
+def _figure_at(paths: tuple[str, ...], event: Mapping[str, object]) -> float | None:
+    value = _first(_found(At({}, paths), event))
+    try:
+        figure = float(value) if isinstance(value, (int, float, str)) else None
+    except (ValueError, OverflowError):
+        return None
+    return figure if figure is not None and 0 <= figure < 1e15 else None
