@@ -22,6 +22,7 @@ from attrs import evolve, frozen
 from spec_kitty_orchestrator.demo import project as demo_project
 from spec_kitty_orchestrator.demo.project import Project
 
+VOICE = Path(__file__).with_name("speaking_agent.py")
 AGENT = Path(demo_project.__file__).with_name("scripted_agent.py")
 MARK = "SK_ORCH_TEST_ARENA"
 """In the environment of everything that a test starts, so that what it leaves behind can be found."""
@@ -58,11 +59,11 @@ class Arena:
     def state(self) -> Path:
         return self.folder / "agents"
 
-    def agent(self, binary: str, script: dict[str, Any], speak: str | None = None) -> None:
+    def agent(self, binary: str, script: dict[str, Any]) -> None:
         """Puts a scripted agent on PATH under the name of a real one, speaking as it does."""
         path = self.folder / f"{binary}.json"
         path.write_text(json.dumps({"state": str(self.state), **script}), encoding="utf-8")
-        argv = [sys.executable, "-I", "-S", str(AGENT), "--script", str(path), "--speak", speak or binary]
+        argv = [sys.executable, "-I", "-S", str(VOICE), binary, str(AGENT), "--script", str(path)]
         _program(self.folder / "bin" / binary, f'exec {shlex.join([*argv, "--name", binary])} -- "$@"')
 
     def settings(self, settings: dict[str, Any] | str) -> None:

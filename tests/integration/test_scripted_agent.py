@@ -18,6 +18,7 @@ from spec_kitty_orchestrator.demo import scripted_agent
 from spec_kitty_orchestrator.process import EndedBy
 from spec_kitty_orchestrator.verdict import read_verdict
 
+VOICE = Path(__file__).parents[1] / "speaking_agent.py"
 REF = "review/WP01/1-0f0f0f0f"
 WP_TEXT = """\
 ---
@@ -47,16 +48,15 @@ class Bench:
     folder: Path
     assignment: prompts.Assignment
 
-    def ask(
-        self, prompt: str, act: dict, speak: str = "text", *given: str
-    ) -> subprocess.CompletedProcess[str]:
+    def ask(self, prompt: str, act: dict, speak: str = "", *given: str) -> subprocess.CompletedProcess[str]:
         script = self.folder / "script.json"
         script.write_text(
             json.dumps({"default": {"implementation": [act], "review": [act]}}), encoding="utf-8"
         )
-        argv = [sys.executable, "-I", "-S", scripted_agent.__file__, "--script", str(script)]
+        voice = [str(VOICE), speak] if speak else []
+        argv = [sys.executable, "-I", "-S", *voice, scripted_agent.__file__, "--script", str(script)]
         return subprocess.run(
-            [*argv, "--speak", speak, "--", *given],
+            [*argv, "--", *given],
             cwd=self.assignment.workspace,
             input=prompt,
             capture_output=True,
@@ -109,7 +109,7 @@ def test_it_keeps_every_prompt(bench: Bench) -> None:
     rework = prompts.rework_prompt(bench.assignment, "line 3 is wrong")
     bench.ask(prompts.implementation_prompt(bench.assignment), {})
     bench.ask(rework, {})
-    kept = bench.folder / "script.json.state" / "text-WP01-implementation-2.prompt.md"
+    kept = bench.folder / "script.json.state" / "agent-WP01-implementation-2.prompt.md"
     assert kept.read_text(encoding="utf-8") == rework
 
 

@@ -45,9 +45,7 @@ def run_demo(folder: Path | None) -> ExitCode:
     click.echo(f"$ spec-kitty-orchestrator orchestrate --mission {project.mission} --repo-root {root}")
     code = orchestrate(OrchestrateRequest(mission=project.mission, repo_root=root))
     if code is not ExitCode.ACCEPTED:
-        click.echo(
-            f"The mission was not accepted; look at it with: spec-kitty-orchestrator status --repo-root {root}"
-        )
+        click.echo(f"Not accepted; see: spec-kitty-orchestrator status --repo-root {root}")
         return code
     click.echo(f"$ spec-kitty orchestrator-api merge-mission --mission {project.mission}")
     printed = merge_and_try(project)

@@ -19,7 +19,7 @@ BRANCH = "feat/work"
 PATIENCE_SECONDS = 120.0
 """The dearest of these commands takes about ten seconds of CPU; this leaves room for a slow machine."""
 
-_POLICY = {
+POLICY: Mapping[str, object] = {
     "orchestrator_id": "spec-kitty-orchestrator",
     "orchestrator_version": "demo",
     "agent_family": "person",
@@ -28,6 +28,7 @@ _POLICY = {
     "network_mode": "none",
     "dangerous_flags": [],
 }
+"""What is true of the person who is played here."""
 
 # The person's own habits (signing, hooks) have no business in a throwaway repository, and whoever commits
 # in it must find an identity.
@@ -137,7 +138,7 @@ def plan_mission(project: Project, plan: ProjectPlan) -> Project:
     project.git("add", "--", *paths)
     # Only those files: the host's event log lies beside them, and must not be committed by hand.
     project.git("commit", "-q", "-m", "Plan the mission", "--", *paths)
-    project.host_api("tasks", "--mission", project.mission, "--policy", json.dumps(_POLICY))
+    project.host_api("tasks", "--mission", project.mission, "--policy", json.dumps(POLICY))
     return project
 
 
@@ -155,7 +156,7 @@ def _specify(project: Project, plan: ProjectPlan) -> Project:
     data = project.host_api(
         "specify",
         *("--mission", plan.mission, "--mission-type", "software-dev", "--topology", "lanes"),
-        *("--policy", json.dumps(_POLICY)),
+        *("--policy", json.dumps(POLICY)),
     )
     wp_ids = tuple(wp.wp_id for wp in plan.work_packages)
     return evolve(project, mission=str(data["mission_slug"]), wp_ids=wp_ids)

@@ -1,7 +1,7 @@
 """A scripted agent: does in a workspace what a JSON script says, in the place of a coding agent.
 
-It is a program of its own, standard library only: `python scripted_agent.py --script FILE [--speak FORMAT]
-[--name NAME] [-- whatever the real CLI would be given]`, the prompt on stdin.
+It is a program of its own, standard library only: `python scripted_agent.py --script FILE [--name NAME]
+[-- whatever a real CLI would be given]`, the prompt on stdin.
 
 The script maps a work package's id (or `default`) to `implementation` and `review`, each a list of acts:
 the first attempt takes the first, the last one repeats. An act's keys, all optional:
@@ -27,10 +27,12 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 Act = dict[str, Any]
+Say = Callable[[str, str, "list[str]"], int]
 
 
 class Prompt:
@@ -56,13 +58,12 @@ def _find(pattern: str, text: str) -> tuple[str, ...]:
     return found.groups() if found else ("",) * re.compile(pattern).groups
 
 
-def main(argv: list[str]) -> int:
-    """Does one attempt; returns the exit status."""
+def main(argv: list[str], say: Say) -> int:
+    """Does one attempt and tells of it with `say`; returns the exit status."""
     cut = argv.index("--") if "--" in argv else len(argv)
     parser = argparse.ArgumentParser()
     parser.add_argument("--script", type=Path, required=True)
-    parser.add_argument("--speak", choices=FORMATS, default="text")
-    parser.add_argument("--name", default="")
+    parser.add_argument("--name", default="agent")
     options = parser.parse_args(argv[:cut])
     given = argv[cut + 1 :]
     if "--version" in given:
@@ -75,10 +76,10 @@ def main(argv: list[str]) -> int:
     act: Act = acts[min(attempt, len(acts)) - 1]
     _misbehave(act, prompt)
     if "fail" in act:
-        return _say(options.speak, act["fail"], "", given)
+        return say(act["fail"], "", given)
     said = _review(act, prompt) if prompt.role == "review" else _implement(act, prompt, attempt)
     if not act.get("silent"):
-        _say(options.speak, "ok", said, given)
+        say("ok", said, given)
     return int(act.get("exit", 0))
 
 
@@ -88,7 +89,7 @@ def _record(script: Act, options: argparse.Namespace, prompt: Prompt, text: str,
     state.mkdir(parents=True, exist_ok=True)
     number = 1
     while True:
-        name = f"{options.name or options.speak}-{prompt.wp_id}-{prompt.role}-{number}"
+        name = f"{options.name}-{prompt.wp_id}-{prompt.role}-{number}"
         try:
             with open(state / f"{name}.prompt.md", "x", encoding="utf-8") as file:
                 file.write(text)
@@ -147,89 +148,13 @@ def _review(act: Act, prompt: Prompt) -> str:
     return said + "\n\n" + json.dumps({"review_ref": reference, "verdict": verdict, "feedback": feedback})
 
 
-def _say(speak: str, outcome: str, said: str, given: list[str]) -> int:
-    """Says it in the format of one CLI; `outcome` is `ok` or a way to fail. Returns the exit status."""
-    status, words = (0, said) if outcome == "ok" else FAILURES[speak][outcome]
-    events = FORMATS[speak](words, outcome, given)
-    # gemini leaves its stdout empty on an error, and so does a program that only prints text.
-    to_stderr = status and speak in ("text", "gemini")
-    for event in events:
-        line = event if isinstance(event, str) else json.dumps(event)
-        print(line, flush=True, file=sys.stderr if to_stderr else sys.stdout)
-    return status
+def say_text(outcome: str, said: str, _given: list[str]) -> int:
+    """Ends as a program that prints plain text; `outcome` is `ok` or a way to fail."""
+    print(
+        said if outcome == "ok" else f"error: {outcome}", file=sys.stdout if outcome == "ok" else sys.stderr
+    )
+    return 0 if outcome == "ok" else 1
 
-
-def _text(words: str, _outcome: str, _given: list[str]) -> list[str]:
-    return [words]
-
-
-def _claude(words: str, outcome: str, given: list[str]) -> list[Act]:
-    message = {"role": "assistant", "content": [{"type": "text", "text": words}]}
-    limited = outcome == "rate_limit"
-    status = {"api_error_status": 429 if limited else None, "session_id": ID, "num_turns": 2}
-    usage = {"usage": {"input_tokens": 200, "output_tokens": 40}, "total_cost_usd": 0.0016}
-    result = {"type": "result", "subtype": "success", "is_error": outcome != "ok", "result": words}
-    if "stream-json" not in given:
-        return [{**result, **status, **usage}]
-    start = {"type": "system", "subtype": "init", "cwd": os.getcwd(), "session_id": ID}
-    error = {"error": outcome, "is_api_error_message": True} if limited else {}
-    answer = {"type": "assistant", "message": message, "session_id": ID, **error}
-    return [start, answer, {**result, **status, **usage}]
-
-
-def _codex(words: str, outcome: str, _given: list[str]) -> list[Act]:
-    start = [{"type": "thread.started", "thread_id": ID}, {"type": "turn.started"}]
-    if outcome != "ok":
-        failed = {"type": "turn.failed", "error": {"message": words}}
-        return [*start, {"type": "error", "message": words}, failed]
-    item = {"id": "item_1", "type": "agent_message", "text": words}
-    usage = {"input_tokens": 200, "cached_input_tokens": 0, "output_tokens": 40}
-    return [*start, {"type": "item.completed", "item": item}, {"type": "turn.completed", "usage": usage}]
-
-
-def _opencode(words: str, outcome: str, _given: list[str]) -> list[Act]:
-    common = {"timestamp": int(time.time() * 1000), "sessionID": ID}
-    if outcome != "ok":
-        status = 429 if outcome == "rate_limit" else 401
-        data = {"message": words, "statusCode": status, "isRetryable": status == 429}
-        return [{"type": "error", **common, "error": {"name": "APIError", "data": data}}]
-    tokens = {"total": 120, "input": 100, "output": 20, "reasoning": 0}
-    finish = {"type": "step-finish", "reason": "stop", "tokens": tokens, "cost": 0}
-    return [
-        {"type": "step_start", **common, "part": {"type": "step-start"}},
-        {"type": "text", **common, "part": {"type": "text", "text": words}},
-        {"type": "step_finish", **common, "part": finish},
-    ]
-
-
-def _gemini(words: str, outcome: str, _given: list[str]) -> list[Act]:
-    if outcome != "ok":
-        code = 429 if outcome == "rate_limit" else 41
-        return [{"session_id": ID, "error": {"type": "Error", "message": words, "code": code}}]
-    tokens = {"input": 300, "candidates": 60, "total": 360}
-    return [{"session_id": ID, "response": words, "stats": {"models": {"fake": {"tokens": tokens}}}}]
-
-
-FORMATS: dict[str, Any] = {
-    "text": _text, "claude": _claude, "codex": _codex, "opencode": _opencode, "gemini": _gemini,
-}  # fmt: skip
-
-ID = "5df92de0-3eb5-4e5e-8bdf-29a36ee5dd32"
-_LIMITED = "This request would exceed your rate limit. Please try again later."
-# Exit status and words, as the real CLIs gave them to a scripted model server.
-FAILURES = {
-    "text": {"rate_limit": (1, _LIMITED), "auth": (1, "not logged in")},
-    "claude": {
-        "rate_limit": (1, f"API Error: Request rejected (429) · {_LIMITED}"),
-        "auth": (1, "Not logged in · Please run /login"),
-    },
-    "codex": {
-        "rate_limit": (1, "exceeded retry limit, last status: 429 Too Many Requests"),
-        "auth": (1, "unexpected status 401 Unauthorized: invalid x-api-key"),
-    },
-    "opencode": {"rate_limit": (1, _LIMITED), "auth": (1, "invalid x-api-key")},
-    "gemini": {"rate_limit": (173, _LIMITED), "auth": (41, "Please set an Auth method")},
-}
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main(sys.argv[1:], say_text))

@@ -1,0 +1,111 @@
+"""What a run does with work that it finds: its own from an interrupted run, and anybody's in any lane."""
+
+from __future__ import annotations
+
+import json
+import signal
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from spec_kitty_orchestrator.demo.project import POLICY
+
+pytestmark = pytest.mark.e2e
+
+OUR_ACTOR = "spec-kitty-orchestrator"
+AGENTS = {"agents": {"implementation": ["claude-code"], "review": ["codex"]}}
+
+
+def test_a_run_interrupted_while_implementing_and_while_reviewing_is_resumed_to_its_end(enter, apart):
+    arena = enter(apart(1))
+    arena.settings({**AGENTS, "grace_seconds": 2})
+    arena.agent("claude", {"WP01": {"implementation": [{"sleep": 600}, {}]}})
+    arena.agent("codex", {"WP01": {"review": [{"sleep": 600}, {}]}})
+
+    process = arena.start("orchestrate", "--mission", arena.project.mission)
+    arena.wait_for_prompt("claude", "WP01", "implementation")
+    process.send_signal(signal.SIGINT)
+    ended = arena.finish(process)
+    assert ended.returncode == 130, ended.text
+    assert "spec-kitty-orchestrator resume" in ended.text
+    assert arena.lanes() == {"WP01": "in_progress"}
+    assert arena.survivors() == []
+    assert "interrupted" in arena.run("status").stdout
+
+    process = arena.start("resume")
+    arena.wait_for_prompt("codex", "WP01", "review")
+    process.send_signal(signal.SIGTERM)
+    ended = arena.finish(process)
+    assert ended.returncode == 143, ended.text
+    assert arena.lanes() == {"WP01": "in_review"}
+    assert arena.survivors() == []
+
+    ended = arena.run("resume")
+    assert ended.returncode == 0, ended.text
+    assert arena.lanes() == {"WP01": "done"}
+    assert len(arena.prompts("claude", "WP01", "implementation")) == 2
+    assert len(arena.prompts("codex", "WP01", "review")) == 2
+    assert "accept-mission" in arena.host_calls()[-1]
+    assert arena.survivors() == []
+
+
+FOUND = {
+    "WP01": ("planned", "done"),
+    "WP02": ("in_progress by our actor, unrecorded", "done"),
+    "WP03": ("in_progress by another", "in_progress"),
+    "WP04": ("for_review", "done"),
+    "WP05": ("in_review, unrecorded", "in_review"),
+    "WP06": ("approved", "approved"),
+    "WP07": ("canceled", "canceled"),
+    "WP08": ("blocked", "blocked"),
+}
+
+
+def test_each_lane_is_taken_up_as_the_table_of_the_design_says(enter, apart):
+    arena = enter(apart(len(FOUND)))
+    arena.settings(AGENTS)
+    arena.agent("claude", {})
+    arena.agent("codex", {})
+    _bring_into_their_lanes(arena.project)
+
+    ended = arena.orchestrate()
+
+    assert ended.returncode == 1, ended.text
+    assert arena.lanes() == {wp_id: after for wp_id, (_, after) in FOUND.items()}, ended.text
+    worked_on = {path.name.split("-")[1] for path in arena.state.glob("claude-*.md")}
+    reviewed = {path.name.split("-")[1] for path in arena.state.glob("codex-*.md")}
+    assert worked_on == {"WP01", "WP02"}
+    assert reviewed == {"WP01", "WP02", "WP04"}
+    for left in ("WP03", "WP05", "WP07", "WP08"):
+        assert left in ended.text
+    assert "someone" in ended.text  # who holds WP03
+    assert arena.survivors() == []
+
+
+def _bring_into_their_lanes(project):
+    """Each on its own, two at a time: the host serializes what must be, and a call costs seconds."""
+    policy = ("--policy", json.dumps(POLICY))
+
+    def start(wp_id, actor):
+        project.host_api("start-implementation", *_for(project, wp_id, actor), *policy)
+
+    def move(wp_id, lane, *more):
+        project.host_api("transition", *_for(project, wp_id, "someone"), "--to", lane, *policy, *more)
+
+    force = ("--force", "--note", "set up by a test")
+    steps = [
+        lambda: start("WP02", OUR_ACTOR),
+        lambda: start("WP03", "someone"),
+        lambda: (start("WP04", "someone"), move("WP04", "for_review", *force)),
+        lambda: (start("WP05", "someone"), move("WP05", "in_review", *force)),
+        lambda: move("WP06", "approved", *force),
+        lambda: move("WP07", "canceled"),
+        lambda: move("WP08", "blocked", *force),
+    ]
+    with ThreadPoolExecutor(2) as pool:
+        for done in [pool.submit(step) for step in steps]:
+            done.result()
+
+
+def _for(project, wp_id, actor):
+    return ("--mission", project.mission, "--wp", wp_id, "--actor", actor)
