@@ -24,7 +24,7 @@ from spec_kitty_orchestrator.demo.project import Project
 
 VOICE = Path(__file__).with_name("speaking_agent.py")
 AGENT = Path(demo_project.__file__).with_name("scripted_agent.py")
-MARK = "SK_ORCH_TEST_ARENA"
+MARK = "ARENA_OF_THE_TESTS"
 """In the environment of everything that a test starts, so that what it leaves behind can be found."""
 PATIENCE = 240.0
 """Seconds for one run of our program on a slow machine; reached only when it hangs."""
@@ -135,23 +135,34 @@ class Arena:
         )
         return [json.loads(line) for path in files for line in path.read_text(encoding="utf-8").splitlines()]
 
+
+@frozen
+class Trace:
+    """Finds what a test started, however deep, by a word in its environment."""
+
+    word: str
+
+    @property
+    def environ(self) -> dict[str, str]:
+        return {MARK: self.word}
+
     def survivors(self) -> list[str]:
-        """What still runs of all that this test started."""
-        return [f"{process.pid} {process.name()}" for process in _marked(self.environ[MARK])]
+        """What still runs."""
+        return [f"{process.pid} {process.name()}" for process in self.processes()]
+
+    def processes(self) -> Iterator[psutil.Process]:
+        for process in psutil.process_iter():
+            try:
+                # A zombie is no survivor: it has ended, and waits for somebody to read its status.
+                ended = process.status() == psutil.STATUS_ZOMBIE
+                if process.environ().get(MARK) == self.word and not ended:
+                    yield process
+            except psutil.Error:
+                continue
 
 
 def _age(path: Path) -> int:
     return path.stat().st_ctime_ns
-
-
-def _marked(mark: str) -> Iterator[psutil.Process]:
-    for process in psutil.process_iter():
-        try:
-            # A zombie is no survivor: it has ended, and waits for somebody to read its status.
-            if process.environ().get(MARK) == mark and process.status() != psutil.STATUS_ZOMBIE:
-                yield process
-        except psutil.Error:
-            continue
 
 
 def _program(path: Path, command: str) -> Path:
@@ -174,27 +185,29 @@ def clean_environ(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 
 
 @pytest.fixture
-def enter(tmp_path: Path, clean_environ: dict[str, str]) -> Iterator[Callable[[Project], Arena]]:
-    """Copies a made project into a fresh arena; what a failed test left running there is ended after it."""
-    marks: list[str] = []
+def trace() -> Iterator[Trace]:
+    """Marks what the test starts; whatever a failed test left running is ended after it."""
+    trace = Trace(uuid.uuid4().hex)
+    yield trace
+    for process in trace.processes():
+        process.kill()
+
+
+@pytest.fixture
+def enter(tmp_path: Path, clean_environ: dict[str, str], trace: Trace) -> Callable[[Project], Arena]:
+    """Copies a made project into the test's own arena."""
 
     def _enter(template: Project) -> Arena:
-        mark = uuid.uuid4().hex
-        marks.append(mark)
-        folder = tmp_path / f"arena-{len(marks)}"
-        root = folder / "project"
+        root = tmp_path / "project"
         shutil.copytree(template.root, root, symlinks=True)
-        log = shlex.quote(str(folder / "host-calls"))
+        log = shlex.quote(str(tmp_path / "host-calls"))
         real = shlex.quote(str(template.host))
-        host = _program(folder / "host" / "spec-kitty", f'printf "%s\\0" "$*" >> {log}\nexec {real} "$@"')
-        path = os.pathsep.join([str(folder / "bin"), clean_environ["PATH"]])
-        environ = {**clean_environ, "PATH": path, MARK: mark, "SK_ORCH_HOST_BINARY": str(host)}
-        return Arena(folder, evolve(template, root=root, environ=environ), environ)
+        host = _program(tmp_path / "host" / "spec-kitty", f'printf "%s\\0" "$*" >> {log}\nexec {real} "$@"')
+        path = os.pathsep.join([str(tmp_path / "bin"), clean_environ["PATH"]])
+        environ = {**clean_environ, **trace.environ, "PATH": path, "SK_ORCH_HOST_BINARY": str(host)}
+        return Arena(tmp_path, evolve(template, root=root, environ=environ), environ)
 
-    yield _enter
-    for mark in marks:
-        for process in _marked(mark):
-            process.kill()
+    return _enter
 
 
 def digest(root: Path) -> dict[str, tuple[int, bytes]]:

@@ -12,7 +12,7 @@ CALLS_OF_A_RUN = 5
 CALLS_OF_A_REJECTION = 3  # back to in_progress, for_review, start-review
 
 
-def test_a_diamond_of_four_goes_from_planned_to_accepted(enter, diamond):
+def test_a_diamond_of_four_goes_from_planned_to_accepted(enter, trace, diamond):
     arena = enter(diamond)
     arena.settings({"agents": AGENTS})
     arena.agent("claude", {})
@@ -25,7 +25,7 @@ def test_a_diamond_of_four_goes_from_planned_to_accepted(enter, diamond):
     calls = arena.host_calls()
     assert len(calls) <= CALLS_PER_WP * len(diamond.wp_ids) + CALLS_OF_A_RUN, calls
     assert [call.split()[0] for call in calls[-1:]] == ["accept-mission"]
-    assert arena.survivors() == []
+    assert trace.survivors() == []
     order = [event["wp_id"] for event in arena.events() if event["event"] == "AttemptStarted"]
     assert order[:2] == ["WP01", "WP01"]
     assert order[-2:] == ["WP04", "WP04"]
@@ -42,7 +42,7 @@ def _branch_of(arena, wp_id):
 FEEDBACK = "the last line must say 'done'"
 
 
-def test_each_work_package_meets_its_own_trouble(enter, apart):
+def test_each_work_package_meets_its_own_trouble(enter, trace, apart):
     arena = enter(apart(6))
     arena.settings({"agents": {**AGENTS, "implementation": ["claude-code", "opencode"], "max_retries": 1}})
     rejected_once = [{"verdict": "changes_requested", "feedback": FEEDBACK}, {}]
@@ -69,7 +69,7 @@ def test_each_work_package_meets_its_own_trouble(enter, apart):
     assert ended.returncode == 1, ended.text
     lanes = {**dict.fromkeys(arena.project.wp_ids, "done"), "WP02": "blocked", "WP04": "blocked"}
     assert arena.lanes() == lanes, ended.text
-    assert arena.survivors() == []
+    assert trace.survivors() == []
 
     # A rejection's feedback reaches the next implementation prompt.
     first, second = arena.prompts("claude", "WP01", "implementation")

@@ -16,7 +16,7 @@ OUR_ACTOR = "spec-kitty-orchestrator"
 AGENTS = {"agents": {"implementation": ["claude-code"], "review": ["codex"]}}
 
 
-def test_a_run_interrupted_while_implementing_and_while_reviewing_is_resumed_to_its_end(enter, apart):
+def test_a_run_interrupted_while_implementing_and_while_reviewing_is_resumed_to_its_end(enter, trace, apart):
     arena = enter(apart(1))
     arena.settings({**AGENTS, "grace_seconds": 2})
     arena.agent("claude", {"WP01": {"implementation": [{"sleep": 600}, {}]}})
@@ -29,7 +29,7 @@ def test_a_run_interrupted_while_implementing_and_while_reviewing_is_resumed_to_
     assert ended.returncode == 130, ended.text
     assert "spec-kitty-orchestrator resume" in ended.text
     assert arena.lanes() == {"WP01": "in_progress"}
-    assert arena.survivors() == []
+    assert trace.survivors() == []
     assert "interrupted" in arena.run("status").stdout
 
     process = arena.start("resume")
@@ -38,7 +38,7 @@ def test_a_run_interrupted_while_implementing_and_while_reviewing_is_resumed_to_
     ended = arena.finish(process)
     assert ended.returncode == 143, ended.text
     assert arena.lanes() == {"WP01": "in_review"}
-    assert arena.survivors() == []
+    assert trace.survivors() == []
 
     ended = arena.run("resume")
     assert ended.returncode == 0, ended.text
@@ -46,7 +46,7 @@ def test_a_run_interrupted_while_implementing_and_while_reviewing_is_resumed_to_
     assert len(arena.prompts("claude", "WP01", "implementation")) == 2
     assert len(arena.prompts("codex", "WP01", "review")) == 2
     assert "accept-mission" in arena.host_calls()[-1]
-    assert arena.survivors() == []
+    assert trace.survivors() == []
 
 
 FOUND = {
@@ -61,7 +61,7 @@ FOUND = {
 }
 
 
-def test_each_lane_is_taken_up_as_the_table_of_the_design_says(enter, apart):
+def test_each_lane_is_taken_up_as_the_table_of_the_design_says(enter, trace, apart):
     arena = enter(apart(len(FOUND)))
     arena.settings(AGENTS)
     arena.agent("claude", {})
@@ -79,7 +79,7 @@ def test_each_lane_is_taken_up_as_the_table_of_the_design_says(enter, apart):
     for left in ("WP03", "WP05", "WP07", "WP08"):
         assert left in ended.text
     assert "someone" in ended.text  # who holds WP03
-    assert arena.survivors() == []
+    assert trace.survivors() == []
 
 
 def _bring_into_their_lanes(project):

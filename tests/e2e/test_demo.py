@@ -1,0 +1,45 @@
+"""The demo, on the real host."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+
+import pytest
+
+pytestmark = pytest.mark.e2e
+
+
+def test_the_demo_builds_a_program_that_was_sent_back_once_and_shows_it_at_work(
+    clean_environ, spec_kitty, tmp_path, trace
+):
+    environ = {**clean_environ, "SK_ORCH_HOST_BINARY": str(spec_kitty), **trace.environ}
+    root = tmp_path / "demo"
+    argv = [sys.executable, "-m", "spec_kitty_orchestrator", "demo", "--dir", str(root)]
+    done = subprocess.run(argv, env=environ, capture_output=True, text=True, timeout=240, check=False)
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    # Rejected by a check that really failed, and mended.
+    assert "it gives ['cat   ## 2', 'elephant # 1']" in done.stdout + done.stderr
+    # What it shows at the end is what the merged program prints.
+    assert re.search(r"^fox   ### 3$", done.stdout, re.MULTILINE)
+    tally = [sys.executable, "-B", "-m", "tally", "text.txt"]
+    again = subprocess.run(tally, cwd=root, capture_output=True, text=True, check=True)
+    assert again.stdout in done.stdout
+    assert trace.survivors() == []
+    # The project is left clean: all of ours that git would see is the run's own state.
+    status = subprocess.run(
+        ["git", "status", "--short"], cwd=root, env=environ, capture_output=True, text=True, check=True
+    )
+    assert [line for line in status.stdout.splitlines() if "orchestrator-run-state" not in line] == []
+
+
+def test_the_demo_refuses_a_folder_that_is_not_empty(clean_environ, spec_kitty, tmp_path):
+    (tmp_path / "mine.txt").write_text("mine", encoding="utf-8")
+    argv = [sys.executable, "-m", "spec_kitty_orchestrator", "demo", "--dir", str(tmp_path)]
+    environ = {**clean_environ, "SK_ORCH_HOST_BINARY": str(spec_kitty)}
+    done = subprocess.run(argv, env=environ, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 2
+    assert "is not empty" in done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
