@@ -14,7 +14,7 @@ import trio
 from attrs import frozen
 
 from .host_errors import Completed, HostMissing
-from .kept import CommandNotStarted, KeptEnding, KeptSpec, open_kept
+from .kept import CommandNotStarted, Kept, KeptEnding, KeptSpec, open_kept
 
 Runner = Callable[[Sequence[str], bool], Awaitable[Completed]]
 """Runs the host with these arguments; the flag says that the call changes something."""
@@ -45,6 +45,7 @@ class HostEndpoint:
     repo_root: Path
     timeout: float = 120.0
     environ: Mapping[str, str] | None = None
+    kill_now: trio.Event | None = None
 
 
 def find_host_binary(setting: str | None, environ: Mapping[str, str]) -> Path:
@@ -83,12 +84,21 @@ class KeptHost:
         stdout, stderr = _Tail(STDOUT_KEPT), _Tail(STDERR_KEPT)
         try:
             async with open_kept(self._spec(args, mutating)) as kept, trio.open_nursery() as nursery:
-                nursery.start_soon(stdout.fill, kept.stdout)
-                nursery.start_soon(stderr.fill, kept.stderr)
-                ending = await kept.wait()
+                nursery.start_soon(self._kill_when_told, kept)
+                async with trio.open_nursery() as readers:
+                    readers.start_soon(stdout.fill, kept.stdout)
+                    readers.start_soon(stderr.fill, kept.stderr)
+                    ending = await kept.wait()
+                nursery.cancel_scope.cancel()
         except CommandNotStarted as exc:
             raise HostMissing(exc.message, remedy=INSTALL_HOST) from exc
         return Completed(_exit_status(ending), bytes(stdout.kept), bytes(stderr.kept))
+
+    async def _kill_when_told(self, kept: Kept) -> None:
+        """A mutation is shielded from the first order to stop; the second one means everything, at once."""
+        if self.endpoint.kill_now is not None:
+            await self.endpoint.kill_now.wait()
+            kept.kill()
 
     def _spec(self, args: Sequence[str], mutating: bool) -> KeptSpec:
         given = os.environ if self.endpoint.environ is None else self.endpoint.environ

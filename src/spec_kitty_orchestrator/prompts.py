@@ -42,7 +42,10 @@ def rework_prompt(assignment: Assignment, feedback: str) -> str:
 
 
 def review_prompt(assignment: Assignment, review_ref: str) -> str:
-    """The prompt of one review; `review_ref` is new for each attempt and must come back in the verdict."""
+    """The prompt of one review; `review_ref` is new for each attempt and must come back in the verdict.
+
+    The example in it is no valid JSON on purpose: an agent that only echoes its prompt gives no verdict.
+    """
     return _REVIEW.format(review_ref=review_ref, **_places(assignment))
 
 
@@ -104,10 +107,9 @@ Rules:
 2. Approve only what does all that the work package asks for, and does it correctly.
 3. Feedback names file and line, what is wrong, and what would be right. It is all that the implementer
    will get to see of your review.
-4. End your last message with one JSON object on a line of its own, and nothing after it, either
-   {{"review_ref": "{review_ref}", "verdict": "approved", "feedback": ""}}
-   or
-   {{"review_ref": "{review_ref}", "verdict": "changes_requested", "feedback": "what to change"}}
+4. End your last message with one JSON object on a line of its own, and nothing after it:
+   {{"review_ref": "{review_ref}", "verdict": VERDICT, "feedback": FEEDBACK}}
+   VERDICT is "approved" or "changes_requested"; FEEDBACK is a string, empty only with "approved".
    Without that line your review does not count.
 
 <work-package id="{wp_id}">

@@ -1,0 +1,78 @@
+"""`abort`: stops a live run and records it as aborted."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from ..errors import ExitCode
+from .orchestrate import repo_root_option
+
+
+@click.command("abort")
+@click.option(
+    "--cleanup-worktrees",
+    is_flag=True,
+    help="Then delete our state file. The worktrees themselves belong to the host and stay.",
+)
+@repo_root_option
+@click.pass_context
+def abort_command(context: click.Context, cleanup_worktrees: bool, repo_root: Path | None) -> None:
+    """Stop the live run, wait until everything is gone, and record it as aborted."""
+    context.exit(abort(cleanup_worktrees, repo_root))
+
+
+def abort(cleanup: bool, repo_root: Path | None) -> ExitCode:
+    """Runs the command.
+
+    Raises:
+        UsageError: there is no run, or its process belongs to another user.
+        RunLocked: a run is just starting.
+    """
+    import trio
+
+    from ..errors import UsageError
+    from ..opening import KITTIFY, find_repo_root, run_lock
+    from ..run_state import RunStatus, RunStore
+
+    root = find_repo_root(repo_root)
+    store = RunStore(root / KITTIFY)
+    if store.load() is None:
+        raise UsageError(f"{root}: no run to abort")
+    trio.run(_end_everything, root, store)
+    with run_lock(root, store):
+        state = store.load()
+        if state is not None:
+            state.status, state.reason = RunStatus.ABORTED, "aborted by a person"
+            store.save(state)
+            click.echo(f"run {state.run_id} is recorded as aborted")
+        if cleanup:
+            store.delete()
+            click.echo(f"deleted {store.path}; the worktrees belong to the host and stay")
+    return ExitCode.ACCEPTED
+
+
+async def _end_everything(root: Path, store: object) -> None:
+    """The live run, if there is one; and what a run that was killed may have left."""
+    from ..config import load_settings
+    from ..errors import OrchestratorError
+    from ..opening import KITTIFY, is_locked
+    from ..run_state import Flags, RunStore
+    from ..shutdown import stop_live_run, sweep_run
+
+    assert isinstance(store, RunStore)
+    state = store.load()
+    assert state is not None
+    try:
+        grace = load_settings(root / KITTIFY, {}, Flags()).grace_seconds
+    except OrchestratorError:  # a broken configuration must not keep a run from being stopped
+        grace = 10.0
+    if is_locked(root) and state.process.is_alive():
+        click.echo(f"stopping run {state.run_id} (process {state.process.pid}) ...", err=True)
+        by_itself = await stop_live_run(
+            state.process, grace, lambda seconds: click.echo(f"  waiting, {seconds:.0f} s", err=True)
+        )
+        click.echo("it stopped by itself" if by_itself else "it had to be killed", err=True)
+    for survivor in await sweep_run(state.run_id, grace):
+        click.echo(f"ended what was left: {survivor}", err=True)

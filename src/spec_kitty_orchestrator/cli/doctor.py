@@ -1,0 +1,33 @@
+"""`doctor`: checks what a run needs, each check with a remedy."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from ..errors import ExitCode
+from .orchestrate import repo_root_option
+
+
+@click.command("doctor")
+@repo_root_option
+@click.pass_context
+def doctor_command(context: click.Context, repo_root: Path | None) -> None:
+    """Check the project, the settings, the agents and the host; say for each what to do."""
+    context.exit(doctor(repo_root))
+
+
+def doctor(repo_root: Path | None) -> ExitCode:
+    """Runs all checks; the exit code is that of the first that failed."""
+    import trio
+
+    from ..doctor import examine
+
+    code = ExitCode.ACCEPTED
+    for finding in trio.run(examine, repo_root):
+        mark = "ok  " if finding.problem is None else "FAIL"
+        click.echo(f"{mark} {finding.what}: {finding.found if finding.problem is None else finding.problem}")
+        if finding.problem is not None and code is ExitCode.ACCEPTED:
+            code = finding.problem.exit_code
+    return code

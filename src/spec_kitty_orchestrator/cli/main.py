@@ -1,0 +1,102 @@
+"""The command line: the group, and the one place where an error becomes a line and an exit code."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+import tempfile
+import traceback
+from typing import NoReturn
+
+import click
+
+from .. import __version__
+from ..errors import ExitCode, OrchestratorError
+
+COMMANDS = {
+    "orchestrate": "orchestrate:orchestrate_command",
+    "resume": "resume:resume_command",
+    "status": "status:status_command",
+    "abort": "abort:abort_command",
+    "doctor": "doctor:doctor_command",
+    "agents": "agents:agents_command",
+    "demo": "demo:demo_command",
+    "conformance": "conformance:conformance_command",
+}
+"""Name → module and function; the modules import nothing heavy until they are run."""
+
+EXIT_CODES = "\b\nExit codes:\n" + "\n".join(f"  {code.value:>3}  {code.meaning}" for code in ExitCode)
+
+
+class LazyGroup(click.Group):
+    """Loads a command when it is asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The names, in the order of the table."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command of that name, or None."""
+        if cmd_name not in COMMANDS:
+            return None
+        module, function = COMMANDS[cmd_name].split(":")
+        command = getattr(importlib.import_module(f"spec_kitty_orchestrator.cli.{module}"), function)
+        assert isinstance(command, click.Command)
+        return command
+
+
+@click.group(cls=LazyGroup, epilog=EXIT_CODES, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="spec-kitty-orchestrator")
+def main() -> None:
+    """Have coding agents implement and review every work package of a spec-kitty mission."""
+
+
+def run() -> NoReturn:
+    """The program. Never shows a traceback; always ends with one of the documented exit codes."""
+    try:
+        _refuse_windows()
+        code = main.main(standalone_mode=False)
+    except click.ClickException as problem:
+        problem.show()
+        code = ExitCode.USAGE
+    except (click.Abort, KeyboardInterrupt):
+        code = ExitCode.INTERRUPTED
+    except Exception as problem:  # noqa: BLE001 - the program's boundary: every error becomes a line
+        code = _tell(problem)
+    _flush()
+    sys.exit(int(code or 0))
+
+
+def _refuse_windows() -> None:
+    if sys.platform == "win32":
+        raise OrchestratorError("Windows is not supported", remedy="use Linux, macOS, or the Linux subsystem")
+
+
+def _tell(problem: Exception) -> ExitCode:
+    known = find_known(problem)
+    if known is not None:
+        click.echo(f"error: {known}", err=True)
+        return known.exit_code
+    with tempfile.NamedTemporaryFile(
+        "w", prefix="spec-kitty-orchestrator-", suffix=".txt", delete=False
+    ) as file:
+        traceback.print_exception(type(problem), problem, problem.__traceback__, file=file)
+    click.echo(f"error: internal error: {problem!r} (please report it, with {file.name})", err=True)
+    return ExitCode.INTERNAL
+
+
+def find_known(problem: BaseException) -> OrchestratorError | None:
+    """The first error of ours in an exception, or in a group of them (a nursery wraps what it lets out)."""
+    if isinstance(problem, OrchestratorError):
+        return problem
+    inside = getattr(problem, "exceptions", ())
+    return next((known for known in map(find_known, inside) if known is not None), None)
+
+
+def _flush() -> None:
+    """A reader that went away (`| head`) is no error, and must not become one while the interpreter ends."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,0 +1,92 @@
+"""`status`: shows the last run, from our own file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from ..errors import ExitCode
+from .orchestrate import repo_root_option
+
+if TYPE_CHECKING:
+    from ..run_state import RunState
+
+
+@click.command("status")
+@repo_root_option
+@click.pass_context
+def status_command(context: click.Context, repo_root: Path | None) -> None:
+    """Show the last run: is it alive, and per work package the agents, retries, last error and logs.
+
+    Reads our own file only; where a work package stands is the host's to say (mission-state).
+    """
+    context.exit(status(repo_root))
+
+
+def status(repo_root: Path | None) -> ExitCode:
+    """Runs the command.
+
+    Raises:
+        UsageError: no project, or a damaged state file.
+    """
+    from ..opening import KITTIFY, find_repo_root
+    from ..run_state import RunStore
+
+    root = find_repo_root(repo_root)
+    state = RunStore(root / KITTIFY).load()
+    if state is None:
+        click.echo(f"No run in {root} yet.")
+        return ExitCode.ACCEPTED
+    for line in head_lines(state):
+        click.echo(line)
+    _print_table(state)
+    return ExitCode.ACCEPTED
+
+
+def head_lines(state: RunState) -> list[str]:
+    """The run itself, one fact a line."""
+    from ..run_state import RunStatus
+
+    alive = state.process.is_alive() and state.status is RunStatus.RUNNING
+    how = state.status.value
+    if state.status is RunStatus.RUNNING:
+        how = (
+            f"running (process {state.process.pid})"
+            if alive
+            else "was killed; go on with: spec-kitty-orchestrator resume"
+        )
+    lines = [
+        f"run {state.run_id}: {how}",
+        f"mission {state.mission}, actor {state.actor}",
+        f"started {state.started_at}, last change {state.updated_at}",
+    ]
+    return [*lines, *state.reason.splitlines()]
+
+
+def _print_table(state: RunState) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table()
+    for heading in ("WP", "attempts", "agents", "failures", "rejected", "last error", "last log"):
+        table.add_column(heading, overflow="fold")
+    for wp_id, record in sorted(state.work_packages.items()):
+        agents = dict.fromkeys(attempt.agent for attempt in record.attempts)
+        failures = sum(
+            tally.spent + tally.network for each in record.tallies.values() for tally in each.values()
+        )
+        log = record.attempts[-1].log if record.attempts else ""
+        cells = (
+            wp_id,
+            str(len(record.attempts)),
+            ", ".join(agents),
+            str(failures),
+            str(record.rejections),
+            record.last_error or "",
+            log,
+        )
+        table.add_row(*(Text(cell) for cell in cells))
+    Console().print(table)

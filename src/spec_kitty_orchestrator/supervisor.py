@@ -1,0 +1,170 @@
+"""One run from the first signal handler to the exit code: the outermost nursery, and the run's last word."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import click
+import trio
+from attrs import evolve
+
+from .config import load_settings
+from .display import Board, Display, open_display
+from .errors import ExitCode, OrchestratorError, RunLocked
+from .events import EventStream, JsonLines, Notice, RunEnded, RunStarted
+from .host import HostClient
+from .mission import Mission, MissionEnd
+from .opening import (
+    KITTIFY,
+    Opened,
+    Request,
+    begin_state,
+    check_everything,
+    continue_state,
+    is_locked,
+    run_lock,
+)
+from .plan import plan_lines
+from .process import adopt_orphans, run_attempt
+from .roster import Roster
+from .run import Run
+from .run_state import RunState, RunStatus, RunStore
+from .shutdown import RUN_MARKER, StopControl, sweep_run
+
+HOW_TO_GO_ON = "go on with: spec-kitty-orchestrator resume"
+
+
+def plan_only(request: Request) -> ExitCode:
+    """`--dry-run`: checks everything and prints the plan. Writes nothing.
+
+    Raises:
+        OrchestratorError: the first thing that is wrong.
+    """
+    RunStore(request.repo_root / KITTIFY).load()
+    opened = trio.run(check_everything, request)
+    for line in plan_lines(opened):
+        click.echo(line)
+    return ExitCode.ACCEPTED
+
+
+def supervise(request: Request, *, resume: bool) -> ExitCode:
+    """Runs a mission to its end, or until it is stopped; everything that was started is gone then.
+
+    Raises:
+        OrchestratorError: it could not be started, or the host broke.
+    """
+    grace = load_settings(request.repo_root / KITTIFY, request.environ, request.flags).grace_seconds
+    stop = StopControl(grace)
+    with stop.handlers():
+        return trio.run(_stoppable, request, stop, resume)
+
+
+async def _stoppable(request: Request, stop: StopControl, resume: bool) -> ExitCode:
+    code = ExitCode.INTERNAL
+    async with trio.open_nursery() as nursery:
+        work = trio.CancelScope()
+        nursery.start_soon(stop.watch, work.cancel, _say)
+        with work:
+            code = await _supervise(request, stop, resume)
+        nursery.cancel_scope.cancel()
+    return stop.exit_code if work.cancelled_caught and stop.exit_code is not None else code
+
+
+async def _supervise(request: Request, stop: StopControl, resume: bool) -> ExitCode:
+    store = RunStore(request.repo_root / KITTIFY)
+    store.load()  # a damaged file is told before anything else is done
+    if is_locked(request.repo_root):
+        raise RunLocked(f"another run holds {request.repo_root}", remedy="wait for it, or abort it")
+    opened = await check_everything(request)
+    with run_lock(request.repo_root, store):
+        before = store.load()
+        if resume and before is not None:
+            state = continue_state(before, request.actor)
+        else:
+            state = begin_state(opened, before)
+        store.save(state)
+        adopt_orphans()
+        run = _open_run(opened, store, state, stop)
+        with open_display() as display, _recording(run, display):
+            return await _run_mission(run, opened, resumed=resume, display=display)
+
+
+def _open_run(opened: Opened, store: RunStore, state: RunState, stop: StopControl) -> Run:
+    settings = opened.settings
+    environ = {**opened.request.environ, RUN_MARKER: state.run_id}
+    endpoint = evolve(opened.host.endpoint, environ=environ, kill_now=stop.kill_now)
+    return Run(
+        repo_root=opened.request.repo_root,
+        settings=settings,
+        host=HostClient(endpoint, state.mission, state.actor),
+        agents=opened.agent_kit(run_attempt, stop.kill_now),
+        store=store,
+        state=state,
+        events=EventStream(),
+        roster=Roster(trio.current_time),
+        slots=trio.CapacityLimiter(settings.max_concurrent_wps),
+    )
+
+
+async def _run_mission(run: Run, opened: Opened, *, resumed: bool, display: Display) -> ExitCode:
+    state = run.state
+    run.events.emit(
+        RunStarted(state.run_id, state.mission, state.actor, len(opened.mission.work_packages), resumed)
+    )
+    if resumed:
+        for survivor in await sweep_run(state.run_id, run.settings.grace_seconds):
+            run.events.emit(Notice(f"ended what the last run left behind: {survivor}"))
+    for agent, program in opened.programs.items():
+        if program is None:
+            run.events.emit(Notice(f"{agent} is not installed; the run goes on without it"))
+    async with trio.open_nursery() as nursery:
+        if isinstance(display, Board):
+            nursery.start_soon(_redraw, display)
+        end = await Mission(run, opened.mission).orchestrate()
+        nursery.cancel_scope.cancel()
+    finished = end.exit_code in (ExitCode.ACCEPTED, ExitCode.ATTENTION)
+    _last_word(run, RunStatus.FINISHED if finished else RunStatus.STOPPED, end)
+    return end.exit_code
+
+
+@contextmanager
+def _recording(run: Run, display: Display) -> Iterator[None]:
+    """Whatever ends the run, its status says so, and its events are on the disk."""
+    lines = JsonLines(run.log_dir / "events.jsonl")
+    run.events.add(lines)
+    run.events.add(display)
+    try:
+        yield
+    except trio.Cancelled:
+        _last_word(
+            run, RunStatus.INTERRUPTED, MissionEnd(ExitCode.INTERRUPTED, (f"Stopped; {HOW_TO_GO_ON}",))
+        )
+        raise
+    except OrchestratorError as problem:
+        _last_word(
+            run, RunStatus.STOPPED, MissionEnd(problem.exit_code, (f"{problem.message}; {HOW_TO_GO_ON}",))
+        )
+        raise
+    except Exception as bug:
+        _last_word(run, RunStatus.STOPPED, MissionEnd(ExitCode.INTERNAL, (f"{bug!r}; {HOW_TO_GO_ON}",)))
+        raise
+    finally:
+        lines.close()
+
+
+def _last_word(run: Run, status: RunStatus, end: MissionEnd) -> None:
+    run.state.status, run.state.reason = status, "\n".join(end.lines)
+    run.save()
+    run.events.emit(RunEnded(status.value, int(end.exit_code), run.state.reason))
+
+
+async def _redraw(board: Board) -> None:
+    while True:
+        await trio.sleep(0.5)
+        board.tick()
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
