@@ -17,14 +17,13 @@ from attrs import define, evolve, field, frozen
 
 from .agents.spec import Role
 from .agents.transcript import Usage
-from .contract.converter import Unreadable, read, unstructure
+from .contract.converter import ALWAYS_SENT, Unreadable, read, unstructure
 from .decide import LIES_IN_THE_AGENT, Tally
 from .errors import StateFileError
 from .identity import ProcessIdentity
 
 SCHEMA_VERSION = 1
 FILE_NAME = "orchestrator-run-state.json"
-_HEAD_FIELD = "work_packages"
 
 
 class RunStatus(str, enum.Enum):
@@ -123,11 +122,11 @@ class RunState:
     started_at: str
     process: ProcessIdentity
     flags: Flags = field(factory=Flags)
-    status: RunStatus = RunStatus.RUNNING
+    status: RunStatus = field(default=RunStatus.RUNNING, metadata=ALWAYS_SENT)
     reason: str = ""
     updated_at: str = ""
     work_packages: dict[str, WpRecord] = field(factory=dict)
-    schema_version: Literal[1] = 1
+    schema_version: Literal[1] = field(default=1, metadata=ALWAYS_SENT)
 
     def record(self, wp_id: str) -> WpRecord:
         """The record of a work package, made when there is none."""
@@ -178,11 +177,9 @@ class RunStore:
         state.updated_at = utc_now()
         for wp_id in state.work_packages if changed is None else (changed,):
             self._records[wp_id] = json.dumps(unstructure(state.work_packages[wp_id]))
-        head = json.dumps(unstructure(evolve(state, work_packages={})), indent=1)
+        head = json.dumps(unstructure(evolve(state, work_packages={})), indent=1).removesuffix("\n}")
         records = ",\n".join(f"  {json.dumps(wp_id)}: {text}" for wp_id, text in self._records.items())
-        empty = f'"{_HEAD_FIELD}": {{}}'
-        assert empty in head
-        self._replace(head.replace(empty, f'"{_HEAD_FIELD}": {{\n{records}\n }}') + "\n")
+        self._replace(f'{head},\n "work_packages": {{\n{records}\n }}\n}}\n')
 
     def delete(self) -> None:
         """Removes the file, if there is one."""
