@@ -89,7 +89,7 @@ class MissionNotFound(HostRefused):
     """MISSION_NOT_FOUND: no such mission here, or this is no git repository."""
 
     exit_code = ExitCode.USAGE
-    advice = "see kitty-specs/ for the missions of this repository; --repo-root names another one"
+    advice = "check its name and that its branch is checked out; --repo-root names another repository"
 
 
 class MissionAmbiguous(HostRefused):

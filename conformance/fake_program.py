@@ -1,0 +1,204 @@
+"""The fake host as a program: `spec-kitty` with real git and a state file, fast enough to be called often.
+
+Run as `python -S -E -s fake_program.py ARGV...` (see `install_fake_host`), standard library only. Beside the
+contract it knows what a project is made with: `init`, `orchestrator-api specify` and `tasks`, and the
+agents' `agent tasks mark-status`. Its state lies in the repository's own `.git` folder, so that the tree
+holds nothing of it. SPEC_KITTY_FAKE_NOISE is printed before each reply.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+if not __package__:  # run as a file: make the folder that it lies in the package
+    sys.path.append(str(Path(__file__).resolve().parent.parent))
+    __package__ = Path(__file__).resolve().parent.name
+
+from .fake_host import FakeHost, NoWorkspace, Said, new_work_package
+from .fake_rules import TARGET_BRANCH, Refused, parse_options
+
+NOISE = "SPEC_KITTY_FAKE_NOISE"
+IGNORED = ".kittify/logs/\n.worktrees/\n"
+PLANNING = {
+    "specify": {"--mission": True, "--mission-type": True, "--topology": False, "--policy": False},
+    "tasks": {"--mission": True, "--policy": False},
+}
+
+
+class GitWorkspaces:
+    """Real worktrees and branches."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def branch_is_checked_out(self, branch: str) -> bool:
+        return (self.root / ".git" / "HEAD").read_text().strip() == f"ref: refs/heads/{branch}"
+
+    def create(self, path: Path, branch: str, base: str, merged: Sequence[str]) -> None:
+        known = self.has_branch(branch)
+        new = (str(path), branch) if known else ("-b", branch, str(path), base)
+        self._git("worktree", "add", "-q", *new)
+        for other in merged:
+            try:
+                self._git("merge", "-q", "--no-edit", other, cwd=path)
+            except NoWorkspace:
+                self._git("worktree", "remove", "--force", str(path))
+                self._git("branch", "-q", "-D", branch)
+                raise
+
+    def is_there(self, path: Path) -> bool:
+        return path.exists()
+
+    def is_dirty(self, path: Path) -> bool:
+        return bool(self._git("status", "--porcelain", cwd=path))
+
+    def has_commit(self, path: Path, branch: str, base: str) -> bool:
+        return self._git("rev-list", "--count", f"{base}..{branch}") != "0"
+
+    def has_branch(self, branch: str) -> bool:
+        with contextlib.suppress(NoWorkspace):
+            return bool(self._git("rev-parse", "-q", "--verify", f"refs/heads/{branch}"))
+        return False
+
+    def merge(self, target: str, lanes: Sequence[tuple[Path, str]]) -> None:
+        for path, branch in lanes:
+            self._git("merge", "-q", "--no-edit", branch)
+            self._git("worktree", "remove", "--force", str(path))
+            self._git("branch", "-q", "-D", branch)
+
+    def _git(self, *args: str, cwd: Path | None = None) -> str:
+        done = subprocess.run(
+            ("git", *args), cwd=cwd or self.root, capture_output=True, text=True, check=False
+        )
+        if done.returncode:
+            raise NoWorkspace((done.stderr or done.stdout).strip() or f"git {args[0]} failed")
+        return done.stdout.strip()
+
+
+def find_root(start: Path) -> Path | None:
+    """The primary checkout of the repository that `start` lies in, also from inside a worktree."""
+    for folder in (start, *start.parents):
+        marker = folder / ".git"
+        if marker.is_dir():
+            return folder
+        if marker.is_file():
+            git_dir = Path(marker.read_text().partition("gitdir:")[2].strip())
+            return git_dir.parent.parent.parent
+    return None
+
+
+@contextlib.contextmanager
+def opened(root: Path) -> Iterator[FakeHost]:
+    """The host with the repository's state, saved on leaving; one process at a time."""
+    folder = root / ".git" / "fake-host"
+    folder.mkdir(exist_ok=True)
+    with open(folder / "lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        state = folder / "missions.json"
+        noise = os.environ.get(NOISE, "").splitlines()
+        host = FakeHost((), GitWorkspaces(root), noise=noise)
+        before = state.read_text() if state.exists() else "{}"
+        host.missions = json.loads(before)
+        yield host
+        after = json.dumps(host.missions)
+        if after != before:
+            draft = folder / "missions.new"
+            draft.write_text(after)
+            draft.replace(state)
+
+
+def call(argv: list[str], cwd: Path) -> Said:
+    """What the program prints for these arguments in this folder."""
+    root = find_root(cwd)
+    if argv[:1] == ["init"]:
+        return _init(cwd)
+    if root is None:
+        # Measured: outside a repository the host finds no mission, whatever it is asked about one.
+        return FakeHost((), GitWorkspaces(cwd)).call(argv)
+    with opened(root) as host:
+        if argv[:1] == ["orchestrator-api"] and argv[1:2] and argv[1] in PLANNING:
+            return _plan(host, argv[1], argv[2:])
+        return host.call(argv)
+
+
+def _init(root: Path) -> Said:
+    (root / ".kittify").mkdir(exist_ok=True)
+    (root / ".kittify" / "config.yaml").write_text("agents:\n  available:\n  - claude\n")
+    with open(root / ".gitignore", "a") as ignored:
+        ignored.write(IGNORED)
+    return Said(0, b"Initialized.\n", b"")
+
+
+def _plan(host: FakeHost, command: str, argv: list[str]) -> Said:
+    try:
+        options = parse_options(argv, PLANNING[command], ())
+        data = (_specify if command == "specify" else _finalize)(host, options)
+    except Refused as refused:
+        return host.reply(command, refused.data, [], refused)
+    return host.reply(command, data, [], None)
+
+
+def _specify(host: FakeHost, options: dict[str, str]) -> dict[str, Any]:
+    slug = f"{options['--mission']}-{os.urandom(4).hex().upper()}"
+    folder = host.workspaces.root / "kitty-specs" / slug
+    folder.mkdir(parents=True)
+    (folder / "meta.json").write_text(json.dumps({"slug": slug, "topology": options.get("--topology")}))
+    return {"mission_slug": slug, "mission_number": None, "mission_type": options["--mission-type"]} | {
+        "feature_dir": str(folder)
+    }
+
+
+def _finalize(host: FakeHost, options: dict[str, str]) -> dict[str, Any]:
+    slug = options["--mission"]
+    folder = host.workspaces.root / "kitty-specs" / slug
+    if not folder.is_dir():
+        raise Refused("MISSION_NOT_FOUND", f"Mission '{slug}' not found in kitty-specs/")
+    fronts = [_front_matter(path) for path in sorted((folder / "tasks").glob("WP*.md"))]
+    wps = {
+        front["work_package_id"]: new_work_package(number, front["dependencies"], front["subtasks"])
+        for number, front in enumerate(fronts)
+    }
+    host.missions[slug] = {"slug": slug, "number": None, "target": TARGET_BRANCH, "history": 0, "wps": wps}
+    return {"mission_slug": slug, "mission_number": None, "mission_type": "software-dev", "finalized": True}
+
+
+def _front_matter(path: Path) -> dict[str, Any]:
+    """`name: value` lines; a value that is JSON is read as that (a YAML list in brackets of strings is)."""
+    front: dict[str, Any] = {}
+    for line in path.read_text().split("---")[1].splitlines():
+        name, colon, value = line.partition(":")
+        if colon:
+            try:
+                front[name.strip()] = json.loads(value)
+            except ValueError:
+                front[name.strip()] = value.strip()
+    return front
+
+
+def install_fake_host(folder: Path) -> Path:
+    """Writes an executable `spec-kitty` into a folder, and returns its path."""
+    folder.mkdir(parents=True, exist_ok=True)
+    program = folder / "spec-kitty"
+    program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -S -E -s "{Path(__file__).resolve()}" "$@"\n')
+    program.chmod(0o755)
+    return program
+
+
+def main() -> None:
+    said = call(sys.argv[1:], Path.cwd())
+    for stream, text in ((sys.stderr, said.stderr), (sys.stdout, said.stdout)):
+        stream.buffer.write(text)
+        stream.flush()
+    os._exit(said.returncode)  # tearing the interpreter down would cost a third of the time again
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,95 @@
+"""The fake host inside a test: a mission on paper, and a runner for HostClient that can be made to fail."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+import trio
+
+from spec_kitty_orchestrator.host_errors import Completed
+
+from .fake_host import FakeHost, PaperWorkspaces, Said
+from .fake_rules import TARGET_BRANCH
+
+
+class Fault(enum.Enum):
+    """What goes wrong with one call; BEFORE: nothing was done, AFTER: it was done, and the reply is lost."""
+
+    CRASH_BEFORE = "crash before"
+    CRASH_AFTER = "crash after"
+    HANG_BEFORE = "hang before"
+    HANG_AFTER = "hang after"
+    GARBLE_AFTER = "garble after"
+
+    @property
+    def is_after(self) -> bool:
+        return self.value.endswith("after")
+
+
+class InProcessHost:
+    """A runner for `HostClient(run=...)`: each call takes `seconds` of Trio's clock, then the fake answers.
+
+    Attributes:
+        fake: the state machine; tests look into it and change it.
+        faults: by command (`transition`), what the next calls of it meet, first one first; None: nothing.
+        log: the arguments of every call, in order.
+        in_flight, most_in_flight: calls now, and the most that there were at once.
+    """
+
+    def __init__(self, fake: FakeHost, seconds: float = 0.0) -> None:
+        self.fake = fake
+        self.seconds = seconds
+        self.faults: dict[str, list[Fault | None]] = {}
+        self.log: list[tuple[str, ...]] = []
+        self.in_flight = 0
+        self.most_in_flight = 0
+
+    def commands(self) -> list[str]:
+        """The names of the commands called, in order."""
+        return [argv[1] for argv in self.log]
+
+    async def __call__(self, argv: Sequence[str], mutating: bool) -> Completed:
+        self.log.append(tuple(argv))
+        self.in_flight += 1
+        self.most_in_flight = max(self.most_in_flight, self.in_flight)
+        try:
+            await trio.sleep(self.seconds)
+            return await self._answer(argv)
+        finally:
+            self.in_flight -= 1
+
+    async def _answer(self, argv: Sequence[str]) -> Completed:
+        waiting = self.faults.get(argv[1]) or [None]
+        fault = waiting.pop(0)
+        said = self.fake.call(argv) if fault is None or fault.is_after else Said(1, b"", b"")
+        if fault is None:
+            return Completed(said.returncode, said.stdout, said.stderr)
+        if fault in (Fault.HANG_BEFORE, Fault.HANG_AFTER):
+            await trio.sleep_forever()
+        if fault is Fault.GARBLE_AFTER:
+            return Completed(0, b"{truncat", b"")
+        return Completed(1, b"", b"Traceback (most recent call last):\nRuntimeError: scripted crash\n")
+
+
+def make_fake_project(
+    root: Path,
+    work_packages: Mapping[str, Sequence[str]] | Iterable[tuple[str, Sequence[str]]],
+    slug: str = "demo-01FAKE00",
+) -> FakeHost:
+    """A repository on paper at `root`, with a planned mission of these work packages (id → dependencies).
+
+    There is no git in it: `.git/HEAD`, `.kittify/` and the prompt files are written, and the workspaces get
+    their `.git` files when they are claimed.
+    """
+    planned = list(work_packages.items() if isinstance(work_packages, Mapping) else work_packages)
+    tasks = root / "kitty-specs" / slug / "tasks"
+    for folder in (tasks, root / ".git", root / ".kittify"):
+        folder.mkdir(parents=True, exist_ok=True)
+    (root / ".git" / "HEAD").write_text(f"ref: refs/heads/{TARGET_BRANCH}\n")
+    fake = FakeHost(planned, PaperWorkspaces(root), slug)
+    for wp_id, wp in fake.missions[slug]["wps"].items():
+        front = f"---\nwork_package_id: {wp_id}\nsubtasks: {list(wp['subtasks'])}\n---\n"
+        (tasks / f"{wp_id}-thing.md").write_text(f"{front}\n# {wp_id}\n\nDo {wp_id}.\n")
+    return fake
