@@ -41,14 +41,15 @@ MOST_NAMES = 20
 MOST_REAPED_AT_ONCE = 1000
 
 
-def become_subreaper() -> None:
-    """Have orphaned descendants fall to this process instead of to init (Linux only)."""
-    if LINUX:
-        ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+def become_subreaper() -> bool:
+    """Have orphaned descendants fall to this process instead of to init; False where that does not exist."""
+    return LINUX and ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0
 
 
 def children_of(pid: int) -> list[int]:
     """The living and dead children of all of a process's threads; empty when it is gone."""
+    if not HAS_CHILDREN_FILES:
+        return children_by_scan().get(pid, [])
     found: list[int] = []
     try:
         for thread in os.listdir(f"/proc/{pid}/task"):
@@ -81,11 +82,9 @@ def children_by_scan() -> dict[int, list[int]]:
 
 def descendants() -> Iterator[int]:
     """Yield the pids below us, each as soon as it is found: what forks fast will not be there for long."""
-    tree = {} if HAS_CHILDREN_FILES else children_by_scan()
     to_visit = [os.getpid()]
     while to_visit:
-        pid = to_visit.pop()
-        for child in children_of(pid) if HAS_CHILDREN_FILES else tree.get(pid, ()):
+        for child in children_of(to_visit.pop()):
             yield child
             to_visit.append(child)
 
@@ -175,7 +174,11 @@ class Keeper:
         for stream in (0, 1, 2):
             os.dup2(nothing, stream)
         failure = os.read(trouble, 4096)
-        self.report(**({"failed": failure.decode()} if failure else {"started": self.command}))
+        if failure:
+            os.waitpid(self.command, 0)
+            self.report(failed=failure.decode())
+        else:
+            self.report(started=self.command)
         return not failure
 
     def step(self, until: float) -> None:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import os
 import signal
-import sys
+import time
 from collections.abc import Callable, Iterable
 
 import psutil
 import trio
+import trio.lowlevel
+
+from ._keeper import MOST_NAMES, become_subreaper, children_of, kill_with_group, read_stat
 
 RUN_MARKER = "SPEC_KITTY_ORCHESTRATOR_RUN"
 """The environment variable that holds the run id, in every process that a run has started."""
@@ -19,7 +21,8 @@ KEEPER_MARKER = "SPEC_KITTY_ORCHESTRATOR_KEEPER"
 END_SECONDS = 5.0
 """How long SIGKILL may need, as in the keeper."""
 LOOK_AGAIN_SECONDS = 0.02
-PR_SET_CHILD_SUBREAPER = 36
+RUSH_SECONDS = 0.05
+"""How long everything else may have to stand still for it."""
 
 
 class Children:
@@ -34,12 +37,9 @@ class Children:
         self.starting = trio.Lock()
         self.keepers: set[int] = set()
 
-    def orphans(self) -> list[psutil.Process]:
+    def strangers(self) -> list[int]:
         """Our children that we did not start: each left our session below a keeper that is gone."""
-        if not self.adopting:
-            return []
-        strangers = (child for child in psutil.Process().children() if child.pid not in self.keepers)
-        return [child for child in strangers if _left_our_session(child.pid)]
+        return [pid for pid in children_of(os.getpid()) if pid not in self.keepers and _left_our_session(pid)]
 
 
 CHILDREN = Children()
@@ -47,8 +47,7 @@ CHILDREN = Children()
 
 def adopt_orphans() -> None:
     """Have what a killed keeper leaves behind fall to this process (Linux only). Call it once, early."""
-    if sys.platform == "linux":
-        CHILDREN.adopting = ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0
+    CHILDREN.adopting = become_subreaper()
 
 
 def find_marked(mark: str, value: str) -> list[psutil.Process]:
@@ -70,13 +69,37 @@ async def sweep_run(run_id: str, grace: float) -> tuple[str, ...]:
 
 
 async def end_orphans(keeper_mark: str) -> tuple[str, ...]:
-    """Kill what a lost keeper left behind, whether it still carries the mark or has fallen to us."""
+    """Kill what a lost keeper left behind; returns what was found, each as "pid name".
 
-    def left() -> list[psutil.Process]:
-        return [*find_marked(KEEPER_MARKER, keeper_mark), *CHILDREN.orphans()]
-
+    It has fallen to us, if we adopt, and else is known by its mark.
+    """
+    if not CHILDREN.adopting:
+        return await end_all(lambda: find_marked(KEEPER_MARKER, keeper_mark), 0)
+    found: dict[int, str] = {}
+    give_up_at = trio.current_time() + END_SECONDS
     async with CHILDREN.starting:
-        return await end_all(left, 0)
+        while _end_strangers(found) and trio.current_time() < give_up_at:
+            await trio.lowlevel.checkpoint()
+    return tuple(found.values())
+
+
+def _end_strangers(found: dict[int, str]) -> bool:
+    """Kill and reap our strangers until there are none, in one go: what forks as it flees is lost to a pause.
+
+    What they leave behind becomes a stranger in turn. Returns whether any are left after `RUSH_SECONDS`.
+    """
+    until = time.monotonic() + RUSH_SECONDS
+    while strangers := CHILDREN.strangers():
+        for pid in strangers:
+            name, state, _ = read_stat(pid) if len(found) < MOST_NAMES else ("", "", 0)
+            if state not in ("", "Z", "X"):
+                found.setdefault(pid, f"{pid} {name}")
+            kill_with_group(pid)
+            with contextlib.suppress(ChildProcessError):
+                os.waitpid(pid, os.WNOHANG)
+        if time.monotonic() > until:
+            return True
+    return False
 
 
 async def end_all(find: Callable[[], Iterable[psutil.Process]], grace: float) -> tuple[str, ...]:
@@ -115,12 +138,8 @@ def _with_descendants(processes: Iterable[psutil.Process]) -> list[psutil.Proces
 
 
 def _kill(process: psutil.Process) -> None:
-    """SIGKILL it and its group, which holds nobody else: every command under a keeper has its own session."""
-    with contextlib.suppress(OSError):
-        group = os.getpgid(process.pid)
-        if group != os.getpgrp() and process.is_running():
-            os.killpg(group, signal.SIGKILL)
-    _send(process, signal.SIGKILL)
+    if process.is_running():  # still the same one
+        kill_with_group(process.pid)
 
 
 def _send(process: psutil.Process, signum: int) -> None:
@@ -129,13 +148,8 @@ def _send(process: psutil.Process, signum: int) -> None:
 
 
 def _is_alive(process: psutil.Process) -> bool:
-    """Not gone and no zombie; one that is our own child is reaped."""
     with contextlib.suppress(psutil.Error):
-        if process.status() != psutil.STATUS_ZOMBIE:
-            return True
-        if process.pid not in CHILDREN.keepers and process.ppid() == os.getpid():
-            with contextlib.suppress(ChildProcessError):
-                os.waitpid(process.pid, os.WNOHANG)
+        return bool(process.status() != psutil.STATUS_ZOMBIE)
     return False
 
 

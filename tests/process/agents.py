@@ -1,0 +1,167 @@
+"""An agent that misbehaves as told: `agents.py MODE [exit]`; standard library only.
+
+It says `ready` when its misbehaviour is in place, and then stays for ever or, told so, exits with success.
+Whatever it does, it ends itself after a minute, lest a failed test take the machine with it.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+END = time.monotonic() + 60
+FINAL = "FINAL RESULT"
+
+
+def say(text: str) -> None:
+    print(text, flush=True)
+
+
+def stay() -> None:
+    while time.monotonic() < END:
+        time.sleep(1)
+
+
+def ignore_signals() -> None:
+    for signum in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(signum, signal.SIG_IGN)
+
+
+def obey() -> None:
+    """Ends on SIGTERM, as most programs do."""
+
+
+def ignore() -> None:
+    ignore_signals()
+
+
+def grandchild() -> None:
+    """In a session of its own, orphaned, deaf."""
+    if os.fork() == 0:
+        os.setsid()
+        if os.fork() == 0:
+            ignore_signals()
+            stay()
+        os._exit(0)
+    os.wait()
+
+
+def nameless_grandchild() -> None:
+    """The same, and with an empty environment: only its command line tells the test whose it is."""
+    program = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(60)"
+    mark = os.environ["SPEC_KITTY_ORCHESTRATOR_RUN"]
+    if os.fork() == 0:
+        os.setsid()
+        if os.fork() == 0:
+            os.execve(sys.executable, [sys.executable, "-S", "-c", program, mark], {})
+        os._exit(0)
+    os.wait()
+
+
+def server() -> None:
+    listener = socket.create_server(("127.0.0.1", 0))
+    subprocess.Popen(
+        [sys.executable, "-S", "-c", "import socket; s = socket.socket(fileno=0)\nwhile True: s.accept()"],
+        stdin=listener,
+        start_new_session=True,
+    )
+
+
+def stopped_grandchild() -> None:
+    if os.fork() == 0:
+        os.setsid()
+        os.kill(os.getpid(), signal.SIGSTOP)
+        stay()
+        os._exit(0)
+
+
+def fork_loop() -> None:
+    """Always new ones; how many live at once is bounded for the machine's sake, how many follow is not."""
+    if os.fork() == 0:
+        signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+        while time.monotonic() < END:
+            if os.fork() == 0:
+                ignore_signals()
+                time.sleep(0.2)
+                if os.fork():
+                    os._exit(0)
+                time.sleep(1)
+                os._exit(0)
+            time.sleep(0.005)
+        os._exit(0)
+
+
+def run_away() -> None:
+    """A chain: each link leaves for a session of its own, forks the next and is gone."""
+    if os.fork() == 0:
+        ignore_signals()
+        while time.monotonic() < END:
+            os.setsid()
+            if os.fork():
+                os._exit(0)
+        os._exit(0)
+
+
+def print_for_ever() -> None:
+    say("ready")
+    while time.monotonic() < END:
+        os.write(1, b"x" * 65536)
+
+
+def close_output() -> None:
+    say("ready")
+    os.close(1)
+    os.close(2)
+
+
+def leave_pipe() -> None:
+    """Exits while a grandchild holds its output."""
+    grandchild()
+    say("ready")
+    sys.exit(0)
+
+
+def final_then_stay() -> None:
+    say(FINAL)
+    ignore_signals()
+
+
+def die() -> None:
+    say("ready")
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def exit_137() -> None:
+    say("ready")
+    sys.exit(137)
+
+
+def stop_itself() -> None:
+    say("ready")
+    os.kill(os.getpid(), signal.SIGSTOP)
+
+
+def open_terminal() -> None:
+    try:
+        os.close(os.open("/dev/tty", os.O_RDWR))
+        say("has a terminal")
+    except OSError:
+        say("has no terminal")
+
+
+def kill_keeper() -> None:
+    grandchild()
+    nameless_grandchild()
+    os.kill(os.getppid(), signal.SIGKILL)
+
+
+if __name__ == "__main__":
+    globals()[sys.argv[1]]()
+    if sys.argv[1] != "close_output":
+        say("ready")
+    if sys.argv[2:] != ["exit"]:
+        stay()

@@ -1,0 +1,105 @@
+"""A small orchestrating process: runs the attempts that its argument describes, and stops as a run does.
+
+Prints its own pid, then the pid of each attempt's keeper when its agent is ready, at last a JSON list of how
+the attempts ended.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+from collections.abc import Callable
+from contextlib import nullcontext, suppress
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import trio
+
+from spec_kitty_orchestrator.identity import ProcessIdentity
+from spec_kitty_orchestrator.process import Launch, Limits, adopt_orphans, run_attempt
+from spec_kitty_orchestrator.shutdown import RUN_MARKER, StopControl
+
+
+class Sink:
+    """Says once that the agent is ready."""
+
+    complete = False
+
+    def __init__(self, on_ready: Callable[[], None]) -> None:
+        self._on_ready: Callable[[], None] | None = on_ready
+
+    def feed_stdout(self, chunk: bytes) -> None:
+        if self._on_ready is not None and b"ready" in chunk:
+            self._on_ready()
+            self._on_ready = None
+
+    def feed_stderr(self, chunk: bytes) -> None: ...
+
+
+def say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+async def attempt(
+    order: dict[str, Any], what: dict[str, Any], control: StopControl, endings: list[str]
+) -> None:
+    keepers: list[int] = []
+    folder = Path(order["folder"])
+    prompt = folder / f"{what['name']}.driven.prompt.md"
+    prompt.write_text("the prompt\n")
+    launch = Launch(
+        argv=tuple(what["argv"]),
+        cwd=folder,
+        env={**os.environ, RUN_MARKER: what["mark"]},
+        prompt_file=prompt,
+        log_file=folder / f"{what['name']}.driven.log",
+        limits=Limits(timeout=order.get("timeout", 600), grace=order["grace"]),
+    )
+
+    def on_start(keeper: ProcessIdentity) -> None:
+        keepers.append(keeper.pid)
+
+    sink = Sink(lambda: print(keepers[0], flush=True))
+    ending = await run_attempt(launch, sink, control.kill_now, on_start)
+    endings.append(ending.ended_by.name)
+
+
+async def main(order: dict[str, Any], control: StopControl) -> list[str]:
+    endings: list[str] = []
+    async with trio.open_nursery() as nursery:
+        work = trio.CancelScope()
+        if not order.get("deaf"):
+            nursery.start_soon(partial(control.watch, work.cancel, say))
+        with work:
+            async with trio.open_nursery() as attempts:
+                for what in order["attempts"]:
+                    attempts.start_soon(attempt, order, what, control, endings)
+                if order.get("fails"):
+                    attempts.start_soon(fail_when_told)
+        nursery.cancel_scope.cancel()
+    return endings
+
+
+async def fail_when_told() -> None:
+    await trio.to_thread.run_sync(sys.stdin.readline, abandon_on_cancel=True)
+    raise RuntimeError("injected")
+
+
+def run(order: dict[str, Any]) -> int:
+    control = StopControl(order["grace"])
+    with control.handlers() if not order.get("deaf") else nullcontext():
+        if order.get("deaf"):
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        adopt_orphans()
+        print(os.getpid(), flush=True)
+        endings = trio.run(main, order, control)
+        with suppress(OSError):
+            print(json.dumps(endings), flush=True)
+    return control.exit_code or 0
+
+
+if __name__ == "__main__":
+    sys.exit(run(json.loads(sys.argv[1])))

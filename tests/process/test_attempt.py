@@ -1,0 +1,213 @@
+"""What one attempt does beside ending: its limits, its log, its environment, and what cancelling leaks."""
+
+from __future__ import annotations
+
+import os
+import stat
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trio
+from attrs import define, evolve
+
+from spec_kitty_orchestrator.errors import OrchestratorError
+from spec_kitty_orchestrator.process import (
+    AgentNotStarted,
+    EndedBy,
+    Ending,
+    Launch,
+    LogNotWritten,
+    run_attempt,
+)
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the arena sees processes in /proc")
+
+
+def shell(arena: Any, script: str, **limits: Any) -> Launch:
+    return evolve(arena.launch("obey", **limits), argv=("sh", "-c", script))
+
+
+async def run(launch: Launch, sink: Any) -> Ending:
+    return await run_attempt(launch, sink, trio.Event(), lambda _: None)
+
+
+async def test_the_prompt_is_its_input_and_both_streams_are_its_log(arena: Any, new_sink: Any) -> None:
+    launch = shell(arena, "cat; echo trouble >&2")
+    sink = new_sink()
+    ending = await run(launch, sink)
+    assert (ending.returncode, ending.ended_by, ending.swept) == (0, EndedBy.EXITED, ())
+    assert (sink.stdout, sink.stderr) == (b"the prompt\n", b"trouble\n")
+    assert sorted(launch.log_file.read_text().splitlines()) == ["the prompt", "trouble"]
+    assert stat.S_IMODE(launch.log_file.stat().st_mode) == 0o600
+
+
+async def test_its_folder_is_the_workspace_in_both_ways(
+    arena: Any, new_sink: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PWD", "/somewhere/else")
+    sink = new_sink()
+    await run(shell(arena, "env | grep ^PWD=; readlink /proc/self/cwd"), sink)
+    assert sink.stdout.decode().split() == [f"PWD={arena.folder}", str(arena.folder)]
+
+
+async def test_it_starts_with_fresh_signals_and_in_a_session_of_its_own(arena: Any, new_sink: Any) -> None:
+    sink = new_sink()
+    script = "grep -E 'Sig(Blk|Ign)' /proc/self/status; cut -d' ' -f6 /proc/$$/stat; echo $$"
+    await run(shell(arena, script), sink)
+    blocked, ignored, session, pid = sink.stdout.decode().splitlines()
+    assert (int(blocked.split()[1], 16), int(ignored.split()[1], 16)) == (0, 0)
+    assert session == pid
+
+
+async def test_it_holds_no_pipe_of_ours(arena: Any, new_sink: Any) -> None:
+    """An agent that held the lifeline would keep other agents alive after our death."""
+    sink = new_sink()
+    await run(shell(arena, "sleep 0.2; ls /proc/$$/fd"), sink)
+    assert set(sink.stdout.decode().split()) <= {"0", "1", "2", "255"}
+
+
+async def test_a_log_can_be_followed_while_the_agent_works(arena: Any, new_sink: Any) -> None:
+    launch = shell(arena, "echo ready; sleep 60")
+    sink = new_sink()
+    seen = []
+
+    def look() -> None:
+        seen.append(launch.log_file.read_text())
+        scope.cancel()
+
+    sink.on_ready = look
+    with trio.CancelScope() as scope:
+        await run(launch, sink)
+    assert seen == ["ready\n"]
+
+
+@define
+class Case:
+    script: str
+    limits: dict[str, float]
+    ended_by: EndedBy
+
+
+LIMITS = {
+    "the time is up": Case("sleep 60", {"timeout": 0.2}, EndedBy.TIMEOUT),
+    "output does not help against the time-out": Case(
+        "while :; do echo x; sleep 0.02; done", {"timeout": 0.4, "idle_timeout": 0.3}, EndedBy.TIMEOUT
+    ),
+    "nothing is said": Case("echo one; sleep 60", {"idle_timeout": 0.2}, EndedBy.IDLE),
+    "words on stderr count as output": Case(
+        "for i in 1 2 3 4 5 6; do sleep 0.1; echo $i >&2; done", {"idle_timeout": 0.45}, EndedBy.EXITED
+    ),
+    "silence counts from the start": Case("sleep 60", {"idle_timeout": 0.2}, EndedBy.IDLE),
+    "the result is there but it stays": Case("echo FINAL RESULT; sleep 60", {}, EndedBy.COMPLETED),
+    "a result is not spoilt by the time-out": Case(
+        "echo FINAL RESULT; sleep 60", {"timeout": 0.3, "exit_deadline": 0.5}, EndedBy.COMPLETED
+    ),
+    "it exits soon after the result": Case(
+        "echo FINAL RESULT; sleep 0.05", {"exit_deadline": 5}, EndedBy.EXITED
+    ),
+}
+
+
+@pytest.mark.parametrize("case", LIMITS.values(), ids=LIMITS)
+async def test_a_limit_ends_it(arena: Any, new_sink: Any, case: Case) -> None:
+    ending = await run(shell(arena, case.script, **case.limits), new_sink())
+    assert ending.ended_by is case.ended_by
+    assert arena.left() == []
+
+
+async def test_what_it_says_while_it_is_stopped_is_heard(arena: Any, new_sink: Any) -> None:
+    sink = new_sink()
+    launch = shell(arena, "trap 'echo last words; exit 3' TERM; while :; do sleep 0.02; done", timeout=0.3)
+    ending = await run(launch, sink)
+    assert (ending.returncode, ending.ended_by) == (3, EndedBy.TIMEOUT)
+    assert "last words" in launch.log_file.read_text()
+
+
+MISSING = {
+    "no such program": {"argv": ("/no/such/agent",)},
+    "not on the PATH": {"argv": ("no-such-agent-anywhere",)},
+    "not executable": {"argv": (__file__,)},
+    "no such folder": {"cwd": Path("/no/such/folder")},
+    "no prompt": {"prompt_file": Path("/no/such/prompt")},
+}
+
+
+@pytest.mark.parametrize("change", MISSING.values(), ids=MISSING)
+async def test_what_cannot_be_started_says_why(arena: Any, new_sink: Any, change: dict[str, Any]) -> None:
+    with pytest.raises(AgentNotStarted, match=r"cannot start .*(No such file|Permission denied)"):
+        await run(evolve(arena.launch("obey"), **change), new_sink())
+
+
+async def test_an_earlier_attempts_log_is_never_overwritten(arena: Any, new_sink: Any) -> None:
+    launch = arena.launch("obey")
+    launch.log_file.write_text("earlier")
+    with pytest.raises(LogNotWritten, match="File exists"):
+        await run(launch, new_sink())
+    assert launch.log_file.read_text() == "earlier"
+
+
+async def test_a_full_disk_stops_the_agent_with_a_reason(
+    arena: Any, new_sink: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    really_open = os.open
+
+    def open_full(path: Any, *rest: int) -> int:
+        is_log = str(path).endswith(".log")
+        return really_open("/dev/full", os.O_WRONLY) if is_log else really_open(path, *rest)
+
+    monkeypatch.setattr("spec_kitty_orchestrator.process.os.open", open_full)
+    with pytest.raises(LogNotWritten, match="No space left"):
+        await run(arena.launch("print_for_ever"), new_sink())
+
+
+class CancelAtStep(trio.abc.Instrument):
+    """Cancels a scope after a number of task steps."""
+
+    def __init__(self, step: int) -> None:
+        self.left = step
+        self.scope = trio.CancelScope()
+
+    def after_task_step(self, task: trio.lowlevel.Task) -> None:
+        self.left -= 1
+        if self.left == 0:
+            self.scope.cancel()
+
+
+def test_a_cancel_at_any_checkpoint_leaks_nothing(arena: Any, new_sink: Any) -> None:
+    async def attempt(launch: Launch, cancel: CancelAtStep) -> None:
+        with cancel.scope:
+            await run_attempt(launch, new_sink(), trio.Event(), lambda _: None)
+
+    files, threads = len(os.listdir("/proc/self/fd")), threading.active_count()
+    step = 0
+    while True:
+        step += 1
+        cancel = CancelAtStep(step)
+        launch = shell(arena, "echo one; sleep 0.02; echo FINAL RESULT")
+        trio.run(attempt, launch, cancel, instruments=[cancel])
+        assert arena.left() == [], f"after a cancel at step {step}"
+        assert len(os.listdir("/proc/self/fd")) == files, f"after a cancel at step {step}"
+        if not cancel.scope.cancel_called:
+            break
+    assert step > 10
+    assert threading.active_count() <= threads + 2
+
+
+async def test_many_attempts_in_a_row_leave_no_file_open(arena: Any, new_sink: Any) -> None:
+    await run(shell(arena, "true"), new_sink())
+    files = len(os.listdir("/proc/self/fd"))
+    for _ in range(10):
+        await run(shell(arena, "true"), new_sink())
+    assert len(os.listdir("/proc/self/fd")) == files
+
+
+async def test_an_error_of_the_caller_stops_the_agent(arena: Any, new_sink: Any) -> None:
+    def refuse(_: object) -> None:
+        raise OrchestratorError("cannot save")
+
+    with pytest.raises(OrchestratorError, match="cannot save"):
+        await run_attempt(arena.launch("grandchild"), new_sink(), trio.Event(), refuse)
+    assert arena.left() == []
