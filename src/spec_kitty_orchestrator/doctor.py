@@ -28,7 +28,7 @@ class Finding:
 
 
 async def examine(given: Path | None) -> list[Finding]:
-    """All checks, in the order in which a run makes them; later ones are left out when they cannot be made."""
+    """All checks, in the order in which a run makes them, as far as they can be made."""
     findings: list[Finding] = [_platform()]
     try:
         root = find_repo_root(given)

@@ -86,7 +86,8 @@ class AttemptEnded(WpEvent):
     @property
     def line(self) -> str:
         said = f": {self.message}" if self.message else ""
-        return f"{self.wp_id} {self.role} {self.number}: {self.agent} {self.outcome} after {self.seconds:.1f} s{said}"
+        what = f"{self.wp_id} {self.role} {self.number}: {self.agent}"
+        return f"{what} {self.outcome} after {self.seconds:.1f} s{said}"
 
 
 @frozen
@@ -98,7 +99,8 @@ class ProcessesSwept(WpEvent):
 
     @property
     def line(self) -> str:
-        return f"{self.wp_id} warning: {self.agent} left {len(self.swept)} processes, ended: {', '.join(self.swept)}"
+        left = f"{self.agent} left {len(self.swept)} processes"
+        return f"{self.wp_id} warning: {left}, ended: {', '.join(self.swept)}"
 
 
 @frozen

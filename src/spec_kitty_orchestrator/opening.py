@@ -34,7 +34,7 @@ class Request:
     mission: str
     actor: str
     repo_root: Path
-    flags: Flags = Flags()
+    flags: Flags = field(factory=Flags)
     environ: Mapping[str, str] = field(factory=lambda: dict(os.environ))
 
 
@@ -55,7 +55,7 @@ class Opened:
 
 
 def find_repo_root(given: Path | None) -> Path:
-    """The primary checkout of a spec-kitty project: the folder given, or the nearest one above with `.kittify`.
+    """The primary checkout of a project: the folder given, or the nearest one above with `.kittify`.
 
     Raises:
         UsageError: there is none, or it is not the primary checkout of a git repository.

@@ -23,15 +23,15 @@ def plan_lines(opened: Opened) -> Iterator[str]:
         for agent in getattr(settings.agents, role.value):
             yield from _agent_lines(opened, role, agent)
     yield (
-        f"Limits: {settings.max_concurrent_wps} work packages at once, {settings.agents.max_retries} retries, "
-        f"{settings.agents.timeout_seconds:g} s for each attempt, {settings.grace_seconds:g} s grace"
+        f"Limits: {settings.max_concurrent_wps} work packages at once, {settings.agents.max_retries} "
+        f"retries, {settings.agents.timeout_seconds:g} s for each attempt, {settings.grace_seconds:g} s grace"
     )
     yield f"Approved work packages go to: {settings.approval_lane.value}"
     yield "Nothing was changed."
 
 
 def waves(mission: MissionState) -> list[list[WorkPackageState]]:
-    """The work packages by the length of their longest chain of dependencies; a cycle comes last, together."""
+    """The work packages by their longest chain of dependencies; a cycle comes last, together."""
     left = {wp.wp_id: wp for wp in mission.work_packages}
     result: list[list[WorkPackageState]] = []
     while left:

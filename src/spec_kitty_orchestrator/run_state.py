@@ -169,7 +169,7 @@ class RunStore:
             raise _damaged(self.path, str(problem)) from problem
 
     def save(self, state: RunState, changed: str | None = None) -> None:
-        """Stores a run atomically; `changed` names the one work package whose record changed, if only one did.
+        """Stores a run atomically; `changed` names the one record that changed, if only one did.
 
         Raises:
             StateFileError: the file cannot be written; the one before is untouched.
@@ -210,7 +210,7 @@ def _refuse_newer(path: Path, value: object) -> None:
     version = value.get("schema_version") if isinstance(value, dict) else None
     if isinstance(version, int) and version > SCHEMA_VERSION:
         raise StateFileError(
-            f"{path} was written by a newer spec-kitty-orchestrator (schema {version}, known up to {SCHEMA_VERSION})",
+            f"{path} is of a newer spec-kitty-orchestrator (schema {version}, known: {SCHEMA_VERSION})",
             remedy="upgrade spec-kitty-orchestrator; nothing was changed",
         )
 
