@@ -86,3 +86,11 @@ class HostError(OrchestratorError):
     """The host could not be run, or did not answer as the contract says."""
 
     exit_code = ExitCode.HOST
+
+
+def find_known(problem: BaseException) -> OrchestratorError | None:
+    """The first error of ours in an exception, or in a group of them (a nursery wraps what it lets out)."""
+    if isinstance(problem, OrchestratorError):
+        return problem
+    inside = getattr(problem, "exceptions", ())
+    return next((known for known in map(find_known, inside) if known is not None), None)

@@ -12,7 +12,7 @@ from attrs import evolve
 
 from .config import load_settings
 from .display import Board, Display, open_display
-from .errors import ExitCode, OrchestratorError, RunLocked
+from .errors import ExitCode, RunLocked, find_known
 from .events import EventStream, JsonLines, Notice, RunEnded, RunStarted
 from .host import HostClient
 from .mission import Mission, MissionEnd
@@ -137,21 +137,26 @@ def _recording(run: Run, display: Display) -> Iterator[None]:
     run.events.add(display)
     try:
         yield
-    except trio.Cancelled:
-        _last_word(
-            run, RunStatus.INTERRUPTED, MissionEnd(ExitCode.INTERRUPTED, (f"Stopped; {HOW_TO_GO_ON}",))
-        )
-        raise
-    except OrchestratorError as problem:
-        _last_word(
-            run, RunStatus.STOPPED, MissionEnd(problem.exit_code, (f"{problem.message}; {HOW_TO_GO_ON}",))
-        )
-        raise
-    except Exception as bug:
-        _last_word(run, RunStatus.STOPPED, MissionEnd(ExitCode.INTERNAL, (f"{bug!r}; {HOW_TO_GO_ON}",)))
+    except BaseException as problem:
+        _last_word(run, *_how_it_broke_off(problem))
         raise
     finally:
         lines.close()
+
+
+def _how_it_broke_off(problem: BaseException) -> tuple[RunStatus, MissionEnd]:
+    """Nurseries wrap what they let out, a cancellation included, in groups."""
+    known = find_known(problem)
+    if known is not None:
+        return RunStatus.STOPPED, MissionEnd(known.exit_code, (f"{known.message}; {HOW_TO_GO_ON}",))
+    if _is_cancellation(problem):
+        return RunStatus.INTERRUPTED, MissionEnd(ExitCode.INTERRUPTED, (f"Stopped; {HOW_TO_GO_ON}",))
+    return RunStatus.STOPPED, MissionEnd(ExitCode.INTERNAL, (f"{problem!r}; {HOW_TO_GO_ON}",))
+
+
+def _is_cancellation(problem: BaseException) -> bool:
+    inside = getattr(problem, "exceptions", ())
+    return isinstance(problem, trio.Cancelled) or (bool(inside) and all(map(_is_cancellation, inside)))
 
 
 def _last_word(run: Run, status: RunStatus, end: MissionEnd) -> None:

@@ -12,7 +12,7 @@ from typing import NoReturn
 import click
 
 from .. import __version__
-from ..errors import ExitCode, OrchestratorError
+from ..errors import ExitCode, OrchestratorError, find_known
 
 COMMANDS = {
     "orchestrate": "orchestrate:orchestrate_command",
@@ -84,14 +84,6 @@ def _tell(problem: Exception) -> ExitCode:
         traceback.print_exception(type(problem), problem, problem.__traceback__, file=file)
     click.echo(f"error: internal error: {problem!r} (please report it, with {file.name})", err=True)
     return ExitCode.INTERNAL
-
-
-def find_known(problem: BaseException) -> OrchestratorError | None:
-    """The first error of ours in an exception, or in a group of them (a nursery wraps what it lets out)."""
-    if isinstance(problem, OrchestratorError):
-        return problem
-    inside = getattr(problem, "exceptions", ())
-    return next((known for known in map(find_known, inside) if known is not None), None)
 
 
 def _flush() -> None:
