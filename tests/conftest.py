@@ -116,9 +116,9 @@ class Arena:
             time.sleep(0.05)
 
     def lanes(self) -> dict[str, str]:
-        """Where each work package stands, by the host's own record."""
-        status = json.loads((self.project.planning_dir / "status.json").read_text(encoding="utf-8"))
-        return {wp_id: found["lane"] for wp_id, found in sorted(status["work_packages"].items())}
+        """Where each work package stands, in the host's own words; this call is not counted."""
+        state = self.project.host_api("mission-state", "--mission", self.project.mission)
+        return {wp["wp_id"]: wp["lane"] for wp in state["work_packages"]}
 
     def host_calls(self) -> list[str]:
         """The orchestrator-api calls that went through the counting host, `start-review --mission ...`."""

@@ -79,7 +79,7 @@ def test_each_work_package_meets_its_own_trouble(enter, trace, apart):
     assert len(arena.prompts("codex", "WP02", "review")) == 2
     # Work without a commit, or with unmarked subtasks, comes back with the host's own words.
     assert "commit" in _feedback(arena.prompts("claude", "WP03", "implementation")[1])
-    assert "T009" in _feedback(arena.prompts("claude", "WP05", "implementation")[1])
+    assert "subtasks" in _feedback(arena.prompts("claude", "WP05", "implementation")[1])
     # The limit of rework: max_retries rejections are worked on, one more is the end.
     assert len(arena.prompts("claude", "WP04", "implementation")) == 2
     assert "still wrong" in ended.text
