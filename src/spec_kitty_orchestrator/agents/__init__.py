@@ -8,9 +8,9 @@ import shutil
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from spec_kitty_orchestrator.agents import catalog
-from spec_kitty_orchestrator.agents.spec import AgentSpec
-from spec_kitty_orchestrator.errors import UsageError
+from ..errors import UsageError
+from . import catalog
+from .spec import AgentSpec
 
 __all__ = [
     "AgentSpec",

@@ -6,16 +6,9 @@ from collections.abc import Mapping
 
 from attrs import field, frozen
 
-from spec_kitty_orchestrator.agents.spec import (
-    NOWHERE,
-    AgentSpec,
-    Output,
-    OutputFormat,
-    Role,
-    RoleCommand,
-    at,
-)
-from spec_kitty_orchestrator.errors import ConfigError
+from ..errors import ConfigError
+from .places import NOWHERE, at
+from .spec import AgentSpec, Output, OutputFormat, Role, RoleCommand
 
 
 @frozen

@@ -9,8 +9,8 @@ from zoneinfo import ZoneInfo
 
 from attrs import frozen
 
-from spec_kitty_orchestrator.agents.spec import AgentSpec, FailureKind
-from spec_kitty_orchestrator.agents.transcript import AgentError, Transcript
+from .spec import AgentSpec, FailureKind
+from .transcript import AgentError, Transcript
 
 __all__ = ["Failure", "FailureKind", "classify"]
 

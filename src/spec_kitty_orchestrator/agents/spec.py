@@ -13,6 +13,8 @@ from types import MappingProxyType
 
 from attrs import field, frozen
 
+from .places import NOWHERE, At
+
 NOTHING: Mapping[str, str] = MappingProxyType({})
 
 # Words in the arguments that a user adds which say that they widen what the agent may do.
@@ -55,25 +57,6 @@ class OutputFormat(str, enum.Enum):
 
 
 @frozen
-class At:
-    """A place in an agent's output: of the events that fit `where`, the first of `paths` that is there.
-
-    Both are dotted paths (`item.text`); `*` stands for every key or element, `-1` for the last element.
-    """
-
-    where: Mapping[str, object]
-    paths: tuple[str, ...]
-
-
-NOWHERE = At({}, ())
-
-
-def at(*paths: str, **where: object) -> At:
-    """`at("item.text", type="item.completed", item__type="agent_message")`: `__` is a dot."""
-    return At({key.replace("__", "."): value for key, value in where.items()}, paths)
-
-
-@frozen
 class ErrorAt:
     """Where an error stands: its message, and what the agent gives beside it.
 
@@ -83,9 +66,9 @@ class ErrorAt:
     """
 
     message: At
-    status: tuple[str, ...] = ()
-    code: tuple[str, ...] = ()
-    retry_after: tuple[str, ...] = ()
+    status: str | None = None
+    code: str | None = None
+    retry_after: str | None = None
     passing: bool = False
 
 
@@ -95,12 +78,14 @@ class Output:
 
     Attributes:
         complete: events after which the agent has nothing more to say.
+        final_adds: the final text comes in pieces, one event after the other.
         usage_adds: the figures stand on each step and are summed, rather than once at the end.
         status_pattern: finds the HTTP status in an error's message, for agents that put it nowhere else.
     """
 
     format: OutputFormat
     final: At = NOWHERE
+    final_adds: bool = False
     session: At = NOWHERE
     input_tokens: At = NOWHERE
     output_tokens: At = NOWHERE
@@ -232,8 +217,13 @@ def command_line(spec: AgentSpec, role: Role, context: CommandContext) -> Comman
         argv=(command.program or str(context.binary), *args),
         env={**env, **settings.env},
         files={context.attempt_dir / name: text for name, text in command.files.items()},
-        policy_flags=command.widens + tuple(arg for arg in settings.extra_args if _WIDENING.search(arg)),
+        policy_flags=policy_flags(spec, role, settings.extra_args),
     )
+
+
+def policy_flags(spec: AgentSpec, role: Role, extra_args: tuple[str, ...]) -> tuple[str, ...]:
+    """What widens an agent's permissions in a role: by its record, and among the user's own arguments."""
+    return spec.command(role).widens + tuple(arg for arg in extra_args if _WIDENING.search(arg))
 
 
 def _values(context: CommandContext) -> dict[str, str]:

@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import json
 import re
+from collections import deque
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 
 from attrs import frozen
 
-from spec_kitty_orchestrator.agents.spec import AgentSpec, At, ErrorAt, Output, OutputFormat
+from .places import At, clean, figure_of, is_figure, text_of, value_at
+from .spec import AgentSpec, ErrorAt, Output, OutputFormat
 
 # One event. Longer lines hold the whole conversation or a file's contents, never the only final text.
 MAX_LINE_BYTES = 4 * 1024 * 1024
@@ -21,12 +24,11 @@ MAX_DOCUMENT_BYTES = 16 * 1024 * 1024
 MAX_TEXT_BYTES = 1024 * 1024
 # Enough for a stack trace and the JSON object after it.
 MAX_STDERR_BYTES = 256 * 1024
-# How many starts of a document are tried before its bytes count as noise; each costs one parse.
+# How many starts of a document are tried, from the last one back; each costs a parse.
 _MAX_STARTS = 1000
 
 _DOCUMENT_START = re.compile(r"^[ \t]*(?:Error: )?(?=[\[{])", re.MULTILINE)
 _ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
-_MISSING = object()
 
 
 @frozen
@@ -125,6 +127,7 @@ class _Events:
         self.final_text = ""
         self.error: AgentError | None = None
         self.complete = False
+        self._adding = False
         self._passing = False
         self._session: str | None = None
         self._figures: dict[str, float] = {}
@@ -137,21 +140,23 @@ class _Events:
 
     def _take_event(self, event: Mapping[str, object]) -> None:
         output = self._output
-        text = _text_of(_first(_found(output.final, event)))
-        self.final_text = text or self.final_text
-        place = next((place for place in output.errors if _found(place.message, event)), None)
+        text = output.final.text(event)
+        if text:
+            self.final_text = self.final_text + text if self._adding else text
+        self._adding = output.final_adds and bool(text)
+        place = next((place for place in output.errors if place.message.values(event)), None)
         # A passing error is over as soon as anything follows it; another one, once there is a final text.
         if place is not None or text or self._passing:
             self._passing = place is not None and place.passing
             self.error = _read_error(place, event, output.status_pattern) if place else None
-        self._session = _text_of(_first(_found(output.session, event))) or self._session
+        self._session = output.session.text(event) or self._session
         self._count("input", output.input_tokens, event)
         self._count("output", output.output_tokens, event)
         self._count("cost", output.cost_usd, event)
-        self.complete = self.complete or any(_fits(place, event) for place in output.complete)
+        self.complete = self.complete or any(place.fits(event) for place in output.complete)
 
     def _count(self, name: str, place: At, event: Mapping[str, object]) -> None:
-        figures = [float(str(value)) for value in _found(place, event) if _is_figure(value)]
+        figures = [float(str(value)) for value in place.values(event) if is_figure(value)]
         if figures:
             before = self._figures.get(name, 0.0) if self._output.usage_adds else 0.0
             self._figures[name] = before + sum(figures)
@@ -210,7 +215,7 @@ class _Tail:
 
     def decode(self) -> str:
         self.cut = self.cut or len(self._kept) > self._limit
-        return _clean(_ANSI.sub("", self._kept[-self._limit :].decode("utf-8", "replace")))
+        return clean(_ANSI.sub("", self._kept[-self._limit :].decode("utf-8", "replace")))
 
 
 def _parse(text: str) -> object:
@@ -223,83 +228,22 @@ def _parse(text: str) -> object:
 def _last_document(text: str) -> object:
     """The last object or array that begins on a line of its own and can be read, or None."""
     found: object = None
-    decoder, position = json.JSONDecoder(), 0
-    for _ in range(_MAX_STARTS):
-        start = _DOCUMENT_START.search(text, position)
-        if start is None:
-            break
-        try:
-            found, position = decoder.raw_decode(text, start.end())
-        except (ValueError, RecursionError):
-            position = start.end() + 1
+    decoder, end = json.JSONDecoder(), 0
+    for start in deque(_DOCUMENT_START.finditer(text), maxlen=_MAX_STARTS):
+        if start.end() >= end:
+            with suppress(ValueError, RecursionError):
+                found, end = decoder.raw_decode(text, start.end())
     return found
 
 
-def _read_error(place: ErrorAt, event: Mapping[str, object], status_pattern: str | None) -> AgentError:
-    message = _text_of(_first(_found(place.message, event)))
-    status = _figure_at(place.status, event)
-    if status is None and status_pattern is not None:
-        told = re.search(status_pattern, message)
-        status = float(told.group(1)) if told else None
+def _read_error(place: ErrorAt, event: object, status_pattern: str | None) -> AgentError:
+    message = place.message.text(event)
+    status = figure_of(value_at(event, place.status))
+    if status is None and status_pattern is not None and (told := re.search(status_pattern, message)):
+        status = float(told.group(1))
     return AgentError(
         message=message,
-        status=int(status) if status is not None and 0 <= status < 1000 else None,
-        code=_text_of(_first(_found(At({}, place.code), event))) or None,
-        retry_after=_figure_at(place.retry_after, event),
+        status=None if status is None else int(status),
+        code=text_of(value_at(event, place.code)) or None,
+        retry_after=figure_of(value_at(event, place.retry_after)),
     )
-
-
-def _fits(place: At, event: Mapping[str, object]) -> bool:
-    return all(_first(_walk(event, path.split("."))) == value for path, value in place.where.items())
-
-
-def _found(place: At, event: Mapping[str, object]) -> list[object]:
-    """Every value at the first of the place's paths that holds something, if the event fits."""
-    if _fits(place, event):
-        for path in place.paths:
-            values = [value for value in _walk(event, path.split(".")) if value is not None and value != ""]
-            if values:
-                return values
-    return []
-
-
-def _walk(value: object, path: list[str]) -> list[object]:
-    if not path:
-        return [value]
-    step, rest = path[0], path[1:]
-    if isinstance(value, dict):
-        below = list(value.values()) if step == "*" else [value[step]] if step in value else []
-    elif isinstance(value, list):
-        below = value if step == "*" else value[-1:] if step == "-1" else []
-    else:
-        below = []
-    return [found for item in below for found in _walk(item, rest)]
-
-
-def _first(values: list[object]) -> object:
-    return values[0] if values else _MISSING
-
-
-def _text_of(value: object) -> str:
-    """A string as it is; of a list of content blocks the texts of those that have one."""
-    blocks = value if isinstance(value, list) else [value]
-    texts = [block.get("text") if isinstance(block, dict) else block for block in blocks]
-    return _clean("\n".join(str(text) for text in texts if isinstance(text, str) or _is_figure(text)))
-
-
-def _clean(text: str) -> str:
-    """Without what a later argument list or UTF-8 file could not hold: NUL and lone surrogates."""
-    return text.replace("\0", "\ufffd").encode("utf-8", "replace").decode("utf-8")
-
-
-def _is_figure(value: object) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < 1e15
-
-
-def _figure_at(paths: tuple[str, ...], event: Mapping[str, object]) -> float | None:
-    value = _first(_found(At({}, paths), event))
-    try:
-        figure = float(value) if isinstance(value, (int, float, str)) else None
-    except (ValueError, OverflowError):
-        return None
-    return figure if figure is not None and 0 <= figure < 1e15 else None
