@@ -12,7 +12,7 @@ from typing import NoReturn
 import click
 
 from .. import __version__
-from ..errors import ExitCode, OrchestratorError, find_known
+from ..errors import ExitCode, UsageError, find_known
 
 COMMANDS = {
     "orchestrate": "orchestrate:orchestrate_command",
@@ -70,7 +70,7 @@ def run() -> NoReturn:
 
 def _refuse_windows() -> None:
     if sys.platform == "win32":
-        raise OrchestratorError("Windows is not supported", remedy="use Linux, macOS, or the Linux subsystem")
+        raise UsageError("Windows is not supported", remedy="use Linux, macOS, or the Linux subsystem")
 
 
 def _tell(problem: Exception) -> ExitCode:

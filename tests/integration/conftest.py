@@ -1,0 +1,44 @@
+"""The fake host as a program, and a small project that was planned with it."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from spec_kitty_orchestrator.demo.project import PlannedWorkPackage, Project, ProjectPlan, make_project
+
+FAKE_HOST = Path(__file__).parents[2] / "conformance" / "fake_program.py"
+
+
+@pytest.fixture(scope="session")
+def small(clean_environ: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """Two work packages that have nothing to do with each other."""
+    folder = tmp_path_factory.mktemp("small")
+    host = folder / "spec-kitty"
+    host.write_text(f'#!/bin/sh\nexec "{sys.executable}" -S -E -s "{FAKE_HOST}" "$@"\n', encoding="utf-8")
+    host.chmod(0o755)
+    wps = tuple(
+        PlannedWorkPackage(wp_id, f"Write {wp_id}", "Write it.", (f"{wp_id}.txt",))
+        for wp_id in ("WP01", "WP02")
+    )
+    return make_project(ProjectPlan("small", wps), folder / "project", host, clean_environ)
+
+
+@pytest.fixture
+def arena(enter: Callable, small: Project):
+    """The small project with an implementer and a reviewer who do their work."""
+    arena = enter(small)
+    arena.settings({"agents": {"implementation": ["claude-code"], "review": ["codex"]}})
+    arena.agent("claude", {})
+    arena.agent("codex", {})
+    return arena
+
+
+@pytest.fixture
+def not_as_root() -> None:
+    if os.geteuid() == 0:
+        pytest.skip("root may write everywhere")
