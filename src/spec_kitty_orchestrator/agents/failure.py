@@ -43,14 +43,14 @@ _UNPAID = re.compile(r"\binsufficient_quota\b")
 
 _DURATION = re.compile(
     r"(?:retry|try again|available|resets?)(?: again)?(?: after| in)?:? (?P<parts>(?:\d+(?:\.\d+)? ?"
-    r"(?:ms|seconds?|secs?|s|minutes?|mins?|m|hours?|hrs?|h|days?|d)\b[ ,]*)+)",
+    r"(?:ms|seconds?|secs?|s|minutes?|mins?|m|hours?|hrs?|h|days?|d)(?![a-z])[ ,]*)+)",
     re.IGNORECASE,
 )
 _PART = re.compile(r"(\d+(?:\.\d+)?) ?(ms|s|m|h|d)", re.IGNORECASE)
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _EPOCH = re.compile(r"\|(\d{10})\b")  # claude: "Claude AI usage limit reached|1700000000"
 _CLOCK = re.compile(
-    r"(?:resets|try again)(?: at)? (?P<hour>\d{1,2})(?::(?P<minute>\d\d))? ?(?P<half>[ap])m"
+    r"(?:resets|try again)(?: at)? (?P<hour>1[0-2]|[1-9])(?::(?P<minute>\d\d))? ?(?P<half>[ap])m"
     r"(?: \((?P<zone>[\w/+-]+)\))?",
     re.IGNORECASE,
 )

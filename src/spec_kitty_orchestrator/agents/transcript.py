@@ -19,7 +19,7 @@ from .spec import AgentSpec, ErrorAt, Output, OutputFormat
 # One event. Longer lines hold the whole conversation or a file's contents, never the only final text.
 MAX_LINE_BYTES = 4 * 1024 * 1024
 # One JSON document, for agents that print a single one: its final text and figures, not the conversation.
-MAX_DOCUMENT_BYTES = 16 * 1024 * 1024
+MAX_DOCUMENT_BYTES = 8 * 1024 * 1024
 # Of plain text the end is what counts.
 MAX_TEXT_BYTES = 1024 * 1024
 # Enough for a stack trace and the JSON object after it.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 from attrs import evolve
-from .captures import Capture, every_case, load
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -12,6 +11,8 @@ from spec_kitty_orchestrator.agents import all_agent_ids
 from spec_kitty_orchestrator.agents.places import at
 from spec_kitty_orchestrator.agents.spec import FailureKind, OutputFormat
 from spec_kitty_orchestrator.agents.transcript import TranscriptReader, Usage, open_reader
+
+from .captures import Capture, every_case, load
 
 TEXT = "I created hello.txt.\n\nVERDICT: APPROVED"
 """What the scripted model says at the end of every run that goes well."""
@@ -155,9 +156,7 @@ EXPECTED: dict[str, dict[str, Usage | FailureKind]] = {
     },
 }
 CASES = [(agent_id, case) for agent_id, cases in EXPECTED.items() for case in cases]
-SUCCESSES = [
-    (agent_id, case) for agent_id, case in CASES if isinstance(EXPECTED[agent_id][case], Usage)
-]
+SUCCESSES = [(agent_id, case) for agent_id, case in CASES if isinstance(EXPECTED[agent_id][case], Usage)]
 
 
 @pytest.mark.parametrize(("agent_id", "case"), CASES)
@@ -230,7 +229,7 @@ def test_noise_between_the_lines_changes_nothing(named: tuple[str, str], data: s
     capture = load(*named)
     if capture.spec.output.format is not OutputFormat.JSONL:
         return
-    noise = data.draw(st.lists(st.sampled_from([b"", b"npm warn old\n", b"\xff\xfe\n", b"{not json\n", b"[1]\n"])))
+    noise = data.draw(st.lists(st.sampled_from([b"npm warn old\n", b"\xff\xfe\n", b"{not json\n", b"[1]\n"])))
     lines = capture.stdout.splitlines(keepends=True)
     for number, line in enumerate(noise):
         lines.insert(min(2 * number, len(lines)), line)

@@ -1,0 +1,182 @@
+"""The eleven records, and the command lines that are made of them."""
+
+from __future__ import annotations
+
+import ast
+import json
+from pathlib import Path
+
+import pytest
+from attrs import evolve
+
+import spec_kitty_orchestrator
+from spec_kitty_orchestrator.agents import (
+    all_agent_ids,
+    detect_installed_agents,
+    find_binary,
+    get_agent,
+)
+from spec_kitty_orchestrator.agents.custom import CustomAgent, as_spec
+from spec_kitty_orchestrator.agents.spec import AgentSettings, CommandContext, CommandLine, Role, command_line
+from spec_kitty_orchestrator.errors import ConfigError, UsageError
+
+IDS = (
+    "claude-code",
+    "codex",
+    "copilot",
+    "gemini",
+    "qwen",
+    "opencode",
+    "kilocode",
+    "augment",
+    "cursor",
+    "pi",
+    "letta",
+)
+BANNED = {
+    "--full-auto",
+    "--yolo",
+    "--dangerously-bypass-approvals-and-sandbox",
+    "--dangerously-skip-permissions",
+}
+SECRET_WORDS = ("token", "secret", "key", "password", "credential")
+CONTEXT = CommandContext(
+    binary=Path("/bin/agent"),
+    workspace=Path("/p/.worktrees/m-lane-a"),
+    git_dir=Path("/p/.git/worktrees/m-lane-a"),
+    common_git_dir=Path("/p/.git"),
+    planning_dir=Path("/p/kitty-specs/m"),
+    attempt_dir=Path("/p/.kittify/logs/r/WP01-review-1"),
+)
+EVERY_CALL = [(agent_id, role) for agent_id in IDS for role in Role]
+
+
+def line(agent_id: str, role: Role, **settings: object) -> CommandLine:
+    context = evolve(CONTEXT, settings=AgentSettings(**settings))  # type: ignore[arg-type]
+    return command_line(get_agent(agent_id), role, context)
+
+
+def test_the_ids_are_those_of_the_specification() -> None:
+    assert all_agent_ids() == IDS
+
+
+@pytest.mark.parametrize(("agent_id", "role"), EVERY_CALL)
+def test_no_call_holds_what_the_host_refuses(agent_id: str, role: Role) -> None:
+    call = line(agent_id, role, model="m")
+    assert not BANNED & set(call.argv)
+    for told in (*call.policy_flags, get_agent(agent_id).family):
+        assert told not in BANNED
+        assert not [word for word in SECRET_WORDS if word in told.lower()]
+
+
+@pytest.mark.parametrize(("agent_id", "role"), EVERY_CALL)
+def test_what_is_told_to_the_host_is_really_passed(agent_id: str, role: Role) -> None:
+    call = line(agent_id, role)
+    for told in call.policy_flags:
+        assert told.split()[0].rstrip(":") in " ".join(call.argv)
+
+
+@pytest.mark.parametrize(("agent_id", "role"), EVERY_CALL)
+def test_model_and_arguments_of_the_user_come_after_ours(agent_id: str, role: Role) -> None:
+    call = line(agent_id, role, model="some/model", extra_args=("--x", "$HOME"), env={"A": "b"})
+    plain = line(agent_id, role)
+    last = get_agent(agent_id).command(role).last
+    ours = plain.argv[: len(plain.argv) - len(last)]
+    assert call.argv == (*ours, "--model", "some/model", "--x", "$HOME", *last)
+    assert call.env == {**plain.env, "A": "b"}
+
+
+@pytest.mark.parametrize(("agent_id", "role"), EVERY_CALL)
+def test_files_lie_in_the_folder_of_the_attempt(agent_id: str, role: Role) -> None:
+    call = line(agent_id, role)
+    for path in call.files:
+        assert path.parent == CONTEXT.attempt_dir
+        assert str(path) in call.argv
+
+
+def test_codex_may_write_where_a_commit_and_a_marked_subtask_do() -> None:
+    argv = line("codex", Role.IMPLEMENTATION).argv
+    assert argv == (
+        *("/bin/agent", "exec", "--json", "--sandbox", "workspace-write", "-c"),
+        'sandbox_workspace_write.writable_roots=["/p/.git","/p/.git/worktrees/m-lane-a","/p/kitty-specs/m"]',
+        "-",
+    )
+
+
+def test_codex_gets_odd_folder_names_quoted() -> None:
+    odd = evolve(CONTEXT, planning_dir=Path('/p/ki"tty $x/ü'))
+    roots = command_line(get_agent("codex"), Role.IMPLEMENTATION, odd).argv[6].partition("=")[2]
+    assert json.loads(roots)[2] == '/p/ki"tty $x/ü'
+
+
+def test_codex_reviews_in_a_read_only_sandbox() -> None:
+    argv = line("codex", Role.REVIEW).argv
+    assert argv[1:] == ("exec", "--json", "--sandbox", "read-only", "-")
+
+
+def test_widening_arguments_of_the_user_are_told_too() -> None:
+    call = line("codex", Role.REVIEW, extra_args=("--color", "never", "--sandbox", "danger-full-access"))
+    assert call.policy_flags == ("danger-full-access",)
+
+
+def test_secrets_in_the_environment_do_not_show() -> None:
+    assert "hush" not in repr(line("codex", Role.REVIEW, env={"OPENAI_API_KEY": "hush"}))
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ("claude", "did you mean 'claude-code'"),
+        ("gemni", "did you mean 'gemini'"),
+        ("zzz", "unknown agent 'zzz'"),
+    ],
+)
+def test_an_unknown_agent_is_named_with_its_neighbour(asked: str, said: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        get_agent(asked)
+    assert said in caught.value.message
+    assert "kilocode" in caught.value.remedy
+
+
+def test_installed_is_what_stands_on_path(tmp_path: Path) -> None:
+    for name in ("kilocode", "auggie", "codex"):
+        (tmp_path / name).write_text("#!/bin/sh\n")
+        (tmp_path / name).chmod(0o755)
+    (tmp_path / "claude").write_text("not executable")
+    environ = {"PATH": str(tmp_path)}
+    assert detect_installed_agents(environ) == ["codex", "kilocode", "augment"]
+    assert find_binary(get_agent("kilocode"), environ) == tmp_path / "kilocode"
+    assert find_binary(get_agent("claude-code"), environ) is None
+
+
+def test_a_custom_agent_becomes_a_record() -> None:
+    command = {Role.IMPLEMENTATION: ("mine", "--do", "$x"), Role.REVIEW: ("other", "--look")}
+    spec = as_spec("my-agent", CustomAgent(command, output="jsonl", final_text="a.b", family="me"))  # type: ignore[arg-type]
+    assert command_line(spec, Role.IMPLEMENTATION, CONTEXT).argv == ("/bin/agent", "--do", "$x")
+    assert command_line(spec, Role.REVIEW, CONTEXT).argv == ("other", "--look")
+    assert spec.binaries == ("mine",)
+    assert spec.output.final.paths == ("a.b",)
+
+
+def test_a_custom_agent_with_one_command_has_it_for_both_roles() -> None:
+    spec = as_spec("my-agent", CustomAgent({Role.REVIEW: ("mine",)}))
+    assert spec.implementation == spec.review
+
+
+def test_a_custom_agent_needs_a_command() -> None:
+    with pytest.raises(ConfigError, match="my-agent: it has no command"):
+        as_spec("my-agent", CustomAgent({Role.REVIEW: ()}))
+
+
+def test_nothing_outside_the_catalogue_asks_for_one_agent() -> None:
+    """A twelfth agent is one record: no code may compare with an id."""
+    source = Path(spec_kitty_orchestrator.__file__).parent
+    found = []
+    for path in source.rglob("*.py"):
+        if path == source / "agents" / "catalog.py" or path.parent.name == "demo":
+            continue  # the demo's scripted agent plays the real ones
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, (ast.Compare, ast.MatchValue)):
+                named = {part.value for part in ast.walk(node) if isinstance(part, ast.Constant)}
+                found += [f"{path.name}:{node.lineno}" for _ in named & set(IDS)]
+    assert not found
