@@ -130,8 +130,11 @@ def _gemini(words: str, outcome: str, _given: list[str]) -> list[Event]:
     if outcome != "ok":
         code = 429 if outcome == "rate_limit" else 41
         return [{"session_id": ID, "error": {"type": "Error", "message": words, "code": code}}]
-    tokens = {"input": 300, "candidates": 60, "total": 360}
-    return [{"session_id": ID, "response": words, "stats": {"models": {"fake": {"tokens": tokens}}}}]
+    return [
+        {"type": "init", "session_id": ID, "model": "fake"},
+        {"type": "message", "role": "assistant", "content": words, "delta": True},
+        {"type": "result", "status": "success", "stats": {"input_tokens": 200, "output_tokens": 40}},
+    ]
 
 
 FORMATS: dict[str, Any] = {
