@@ -110,7 +110,7 @@ def test_a_structured_retry_after_comes_first() -> None:
 
 def test_an_error_on_stderr_is_found_among_the_noise() -> None:
     reader = open_reader(get_agent("pi"))
-    reader.feed_stderr(b"Warning: old\n\x1b[91mError: \x1b[0mNo API key found for the model.\n\nSee the docs\n")
+    reader.feed_stderr(b"Warning\n\x1b[91mError: \x1b[0mNo API key found for the model.\n\nSee the docs\n")
     found = classify(get_agent("pi"), ended(returncode=1), reader.finish())
     assert found is not None
     assert found.kind is FailureKind.AUTH
