@@ -80,63 +80,6 @@ def _gemini(words: str, outcome: str, _given: list[str]) -> list[Event]:
     ]
 
 
-FORMATS[speak](words, outcome, given):
-            print(json.dumps(event), flush=True, file=stream)
-        return status
-
-    return say
-
-
-def _claude(words: str, outcome: str, given: list[str]) -> list[Event]:
-    message = {"role": "assistant", "content": [{"type": "text", "text": words}]}
-    limited = outcome == "rate_limit"
-    status = {"api_error_status": 429 if limited else None, "session_id": ID, "num_turns": 2}
-    usage = {"usage": {"input_tokens": 200, "output_tokens": 40}, "total_cost_usd": 0.0016}
-    result = {"type": "result", "subtype": "success", "is_error": outcome != "ok", "result": words}
-    if "stream-json" not in given:
-        return [{**result, **status, **usage}]
-    start = {"type": "system", "subtype": "init", "cwd": os.getcwd(), "session_id": ID}
-    error = {"error": outcome, "is_api_error_message": True} if limited else {}
-    answer = {"type": "assistant", "message": message, "session_id": ID, **error}
-    return [start, answer, {**result, **status, **usage}]
-
-
-def _codex(words: str, outcome: str, _given: list[str]) -> list[Event]:
-    start = [{"type": "thread.started", "thread_id": ID}, {"type": "turn.started"}]
-    if outcome != "ok":
-        failed = {"type": "turn.failed", "error": {"message": words}}
-        return [*start, {"type": "error", "message": words}, failed]
-    item = {"id": "item_1", "type": "agent_message", "text": words}
-    usage = {"input_tokens": 200, "cached_input_tokens": 0, "output_tokens": 40}
-    return [*start, {"type": "item.completed", "item": item}, {"type": "turn.completed", "usage": usage}]
-
-
-def _opencode(words: str, outcome: str, _given: list[str]) -> list[Event]:
-    common = {"timestamp": int(time.time() * 1000), "sessionID": ID}
-    if outcome != "ok":
-        status = 429 if outcome == "rate_limit" else 401
-        data = {"message": words, "statusCode": status, "isRetryable": status == 429}
-        return [{"type": "error", **common, "error": {"name": "APIError", "data": data}}]
-    tokens = {"total": 120, "input": 100, "output": 20, "reasoning": 0}
-    finish = {"type": "step-finish", "reason": "stop", "tokens": tokens, "cost": 0}
-    return [
-        {"type": "step_start", **common, "part": {"type": "step-start"}},
-        {"type": "text", **common, "part": {"type": "text", "text": words}},
-        {"type": "step_finish", **common, "part": finish},
-    ]
-
-
-def _gemini(words: str, outcome: str, _given: list[str]) -> list[Event]:
-    if outcome != "ok":
-        code = 429 if outcome == "rate_limit" else 41
-        return [{"session_id": ID, "error": {"type": "Error", "message": words, "code": code}}]
-    return [
-        {"type": "init", "session_id": ID, "model": "fake"},
-        {"type": "message", "role": "assistant", "content": words, "delta": True},
-        {"type": "result", "status": "success", "stats": {"input_tokens": 200, "output_tokens": 40}},
-    ]
-
-
 FORMATS: dict[str, Any] = {
     "claude": _claude, "codex": _codex, "opencode": _opencode, "gemini": _gemini,
 }  # fmt: skip
