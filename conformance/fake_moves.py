@@ -10,6 +10,8 @@ from .fake_rules import ALIASES, LANES, NEED_POLICY, NEIGHBOURS, SETTLED, UNREAC
 if TYPE_CHECKING:
     from .fake_host import FakeHost
 
+NO_EVIDENCE = "Transition to approved/done requires evidence (reviewer identity and approval reference)"
+
 
 def transition(host: FakeHost, options: Options, noise: list[str]) -> Record:
     to = ALIASES.get(options["--to"], options["--to"])
@@ -48,7 +50,7 @@ def _check_move(before: str, to: str, options: Options, review: Record | None) -
     if before == "in_review":
         _check_review(to, options, review)
     elif to in SETTLED and evidence_of(options) is None:
-        reject("Transition to approved/done requires evidence (reviewer identity and approval reference)")
+        reject(NO_EVIDENCE)
     elif before == "approved" and to == "in_progress" and not options.get("--review-ref"):
         reject("Transition requires review_ref (review feedback reference)")
     elif before == "in_progress" and to == "planned" and not options.get("--note"):
@@ -57,11 +59,11 @@ def _check_move(before: str, to: str, options: Options, review: Record | None) -
 
 def _check_review(to: str, options: Options, review: Record | None) -> None:
     if review is None:
-        reject(f"Transition in_review -> {to} requires a structured review result")
+        reject("Transition from in_review requires review_result (structured review outcome)")
     if options.get("--review-ref") not in (None, "", review["reference"]):
         reject("review_ref does not match the reference of the review result")
     if to in SETTLED and review["verdict"] != "approved":
-        reject(f"Transition in_review -> {to} requires an approved review result")
+        reject(NO_EVIDENCE)
     evidence = evidence_of(options)
     if evidence is not None and any(evidence[name] != review[name] for name in review):
         reject("evidence does not agree with the review result")
