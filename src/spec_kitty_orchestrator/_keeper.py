@@ -17,12 +17,14 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import json
+import math
 import os
 import select
 import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from itertools import islice
 
 PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
@@ -37,8 +39,9 @@ SWEEP_SECONDS = 5.0
 """How long SIGKILL may need: a bound against what cannot be killed (another user's, stuck in the kernel)."""
 SWEEP_PAUSE_SECONDS = 0.005
 MOST_NAMES = 20
-"""How many swept processes are named; against a fork loop, reading names would cost the race."""
-MOST_REAPED_AT_ONCE = 1000
+MOST_REAPED_AT_ONCE = 10_000
+CROWD = 1000
+"""As many descendants as no honest build has: a fork bomb, which is not given time."""
 
 
 def become_subreaper() -> bool:
@@ -49,26 +52,22 @@ def become_subreaper() -> bool:
 def children_of(pid: int) -> list[int]:
     """The living and dead children of all of a process's threads; empty when it is gone."""
     if not HAS_CHILDREN_FILES:
-        return children_by_scan().get(pid, [])
+        return children_by_scan().get(pid, []) if LINUX else []
     found: list[int] = []
-    try:
+    with contextlib.suppress(OSError):
         for thread in os.listdir(f"/proc/{pid}/task"):
             with open(f"/proc/{pid}/task/{thread}/children", "rb", 0) as listing:
                 found += map(int, listing.read().split())
-    except (OSError, ValueError):
-        pass
     return found
 
 
 def read_stat(pid: int) -> tuple[str, str, int]:
     """The name, state and parent of a process; an empty state when it is gone."""
-    try:
-        with open(f"/proc/{pid}/stat", "rb", 0) as stat:
-            head, _, tail = stat.read().rpartition(b")")
+    with contextlib.suppress(OSError), open(f"/proc/{pid}/stat", "rb", 0) as stat:
+        head, _, tail = stat.read().decode(errors="replace").rpartition(")")
         state, parent = tail.split()[:2]
-        return head.partition(b"(")[2].decode(errors="replace"), state.decode(), int(parent)
-    except (OSError, ValueError):
-        return "", "", 0
+        return head.partition("(")[2], state, int(parent)
+    return "", "", 0
 
 
 def children_by_scan() -> dict[int, list[int]]:
@@ -81,7 +80,7 @@ def children_by_scan() -> dict[int, list[int]]:
 
 
 def descendants() -> Iterator[int]:
-    """Yield the pids below us, each as soon as it is found: what forks fast will not be there for long."""
+    """Yield the pids below us, each as soon as it is found (Linux only)."""
     to_visit = [os.getpid()]
     while to_visit:
         for child in children_of(to_visit.pop()):
@@ -95,17 +94,28 @@ def send(pid: int, signum: int) -> None:
         os.kill(pid, signum)
 
 
-def kill_with_group(pid: int) -> None:
-    """SIGKILL a descendant and its group: a group dies as one, so that no fork in it slips through.
+def note(swept: dict[int, str], pid: int) -> None:
+    """Remember by name what is ended; few: against a fork loop, reading names would cost the race."""
+    if pid not in swept and len(swept) < MOST_NAMES:
+        name, state, _ = read_stat(pid)
+        swept[pid] = "" if state in ("", "Z", "X") else f"{pid} {name}"
 
-    The sessions of our descendants are their own, so their groups hold nobody else; only one that has not
-    yet left our session could be in our group.
+
+def kill_with_groups(pids: Iterable[int], swept: dict[int, str]) -> None:
+    """SIGKILL descendants and their groups: a group dies as one, so that no fork in it slips through.
+
+    Our descendants' sessions are their own, so their groups hold nobody else; only one that has not yet left
+    our session is in our group.
     """
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        group = os.getpgid(pid)
-        if group != os.getpgrp():
-            os.killpg(group, signal.SIGKILL)
-    send(pid, signal.SIGKILL)
+    done = {os.getpgrp()}
+    for pid in pids:
+        note(swept, pid)
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            group = os.getpgid(pid)
+            if group not in done:
+                done.add(group)
+                os.killpg(group, signal.SIGKILL)
+        send(pid, signal.SIGKILL)
 
 
 def become_command(argv: list[str], keeper: int) -> None:
@@ -136,13 +146,12 @@ class Keeper:
         self.swept: dict[int, str] = {}
         self.poll = select.poll()
         self.wake = self.catch_signals()
-        self.poll.register(control, select.POLLIN)
-        self.poll.register(self.wake, select.POLLIN)
+        for fd in (control, self.wake):
+            self.poll.register(fd, select.POLLIN)
 
     def catch_signals(self) -> int:
         """Make signals wake the poll; one that would end us is an order to stop."""
         wake, waker = os.pipe()
-        os.set_blocking(wake, False)
         os.set_blocking(waker, False)
         signal.set_wakeup_fd(waker, warn_on_full_buffer=False)
         signal.signal(signal.SIGCHLD, lambda *_: None)
@@ -177,19 +186,19 @@ class Keeper:
         if failure:
             os.waitpid(self.command, 0)
             self.report(failed=failure.decode())
-        else:
-            self.report(started=self.command)
-        return not failure
+            return False
+        self.swept[self.command] = ""  # that it ended is no news
+        self.report(started=self.command)
+        return True
 
     def step(self, until: float) -> None:
         """Sleep until something happens or `until`; then take orders and reap."""
         left = until - time.monotonic()
-        for fd, _ in self.poll.poll(None if left == float("inf") else max(0, int(left * 1000) + 1)):
+        for fd, _ in self.poll.poll(None if left == float("inf") else max(0, math.ceil(left * 1000))):
             if fd == self.control:
                 self.take_orders()
             else:
-                with contextlib.suppress(BlockingIOError):
-                    os.read(self.wake, 4096)
+                os.read(self.wake, 4096)
         self.reap()
 
     def take_orders(self) -> None:
@@ -206,7 +215,7 @@ class Keeper:
             self.childless = True
             for _ in range(MOST_REAPED_AT_ONCE):
                 pid, status = os.waitpid(-1, os.WNOHANG)
-                if pid == self.command:
+                if pid == self.command and self.status is None:  # else its number was given out again
                     self.status = status
                     self.report(exited=os.waitstatus_to_exitcode(status))
                 if pid == 0:
@@ -218,29 +227,18 @@ class Keeper:
         """Nothing is left. Without a subreaper only the command's group can be asked about."""
         if LINUX or not self.childless:
             return self.childless
-        try:
+        with contextlib.suppress(ProcessLookupError, PermissionError):  # the latter: only zombies are in it
             os.killpg(self.command, 0)
-        except ProcessLookupError:
-            return True
-        except PermissionError:  # macOS says so of a group that holds only zombies
-            return True
-        return False
-
-    def targets(self) -> Iterator[int]:
-        return descendants() if LINUX else iter([self.command] if self.status is None else [-self.command])
-
-    def note(self, pid: int) -> None:
-        """Remember what had to be swept: everything but the command itself and the already dead."""
-        if pid != self.command and pid > 0 and len(self.swept) < MOST_NAMES and pid not in self.swept:
-            name, state, _ = read_stat(pid)
-            if state not in ("", "Z", "X"):
-                self.swept[pid] = f"{pid} {name}"
+            return False
+        return True
 
     def ask_all(self, signum: int) -> None:
         """Ask every descendant, as a terminal asks every process of a job; wake the stopped to hear it."""
-        for pid in list(self.targets()):
+        everybody = list(islice(descendants(), CROWD)) if LINUX else [-self.command]
+        self.kill_ordered |= len(everybody) == CROWD
+        for pid in everybody:
             if self.status is not None:
-                self.note(pid)
+                note(self.swept, pid)
             send(pid, signum)
             send(pid, signal.SIGCONT)
 
@@ -253,16 +251,24 @@ class Keeper:
             self.step(until)
 
     def sweep(self) -> None:
-        """SIGKILL until there is no child left: parents fork and orphans arrive meanwhile, so look again."""
+        """SIGKILL our children until we have none: what each leaves behind becomes our child in turn.
+
+        No pause while new ones appear: what forks as it flees is caught only in a rush.
+        """
         with contextlib.suppress(OSError):
             os.setpriority(os.PRIO_PROCESS, 0, -20)
         until = time.monotonic() + SWEEP_SECONDS
+        seen: set[int] = set()
         self.reap()
         while not self.gone and time.monotonic() < until:
-            for pid in self.targets():
-                self.note(pid)
-                kill_with_group(abs(pid))
-            self.step(time.monotonic() + SWEEP_PAUSE_SECONDS)
+            if not LINUX:
+                send(-self.command, signal.SIGKILL)  # all there is to do without a subreaper
+            children = set(children_of(os.getpid()))
+            calm = children <= seen
+            # A child that cannot be killed hides its own: when nothing else is new, look below.
+            kill_with_groups(descendants() if calm else children, self.swept)
+            seen = children
+            self.step(time.monotonic() + (SWEEP_PAUSE_SECONDS if calm else 0))
 
     def keep(self) -> None:
         """The whole life: wait, ask, end."""
@@ -277,7 +283,7 @@ class Keeper:
                 self.ask_all(signal.SIGTERM)
                 self.wait_while(min(self.grace, LEFTOVER_SECONDS), for_all=True)
         self.sweep()
-        self.report(done=self.gone, swept=list(self.swept.values()))
+        self.report(done=self.gone, swept=[name for name in self.swept.values() if name])
 
 
 def main(control: str, report: str, first_signal: str, patience: str, grace: str, *argv: str) -> None:

@@ -12,7 +12,7 @@ import psutil
 import trio
 import trio.lowlevel
 
-from ._keeper import MOST_NAMES, become_subreaper, children_of, kill_with_group, read_stat
+from ._keeper import become_subreaper, children_of, kill_with_groups
 
 RUN_MARKER = "SPEC_KITTY_ORCHESTRATOR_RUN"
 """The environment variable that holds the run id, in every process that a run has started."""
@@ -75,26 +75,23 @@ async def end_orphans(keeper_mark: str) -> tuple[str, ...]:
     """
     if not CHILDREN.adopting:
         return await end_all(lambda: find_marked(KEEPER_MARKER, keeper_mark), 0)
-    found: dict[int, str] = {}
+    swept: dict[int, str] = {}
     give_up_at = trio.current_time() + END_SECONDS
     async with CHILDREN.starting:
-        while _end_strangers(found) and trio.current_time() < give_up_at:
+        while _end_strangers(swept) and trio.current_time() < give_up_at:
             await trio.lowlevel.checkpoint()
-    return tuple(found.values())
+    return tuple(name for name in swept.values() if name)
 
 
-def _end_strangers(found: dict[int, str]) -> bool:
+def _end_strangers(swept: dict[int, str]) -> bool:
     """Kill and reap our strangers until there are none, in one go: what forks as it flees is lost to a pause.
 
     What they leave behind becomes a stranger in turn. Returns whether any are left after `RUSH_SECONDS`.
     """
     until = time.monotonic() + RUSH_SECONDS
     while strangers := CHILDREN.strangers():
+        kill_with_groups(strangers, swept)
         for pid in strangers:
-            name, state, _ = read_stat(pid) if len(found) < MOST_NAMES else ("", "", 0)
-            if state not in ("", "Z", "X"):
-                found.setdefault(pid, f"{pid} {name}")
-            kill_with_group(pid)
             with contextlib.suppress(ChildProcessError):
                 os.waitpid(pid, os.WNOHANG)
         if time.monotonic() > until:
@@ -139,7 +136,7 @@ def _with_descendants(processes: Iterable[psutil.Process]) -> list[psutil.Proces
 
 def _kill(process: psutil.Process) -> None:
     if process.is_running():  # still the same one
-        kill_with_group(process.pid)
+        kill_with_groups([process.pid], {})
 
 
 def _send(process: psutil.Process, signum: int) -> None:

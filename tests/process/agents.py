@@ -112,6 +112,15 @@ def print_for_ever() -> None:
         os.write(1, b"x" * 65536)
 
 
+def print_much() -> None:
+    """256 MiB in lines of 1 KiB, every other 64 MiB without any line end."""
+    say("ready")
+    for mebibyte in range(256):
+        end = b"x" if mebibyte % 128 >= 64 else b"\n"
+        sys.stdout.buffer.write((b"x" * 1023 + end) * 1024)
+    sys.exit(0)
+
+
 def close_output() -> None:
     say("ready")
     os.close(1)

@@ -18,25 +18,30 @@ from typing import Any
 
 import trio
 
+from spec_kitty_orchestrator.agents import get_agent
+from spec_kitty_orchestrator.agents.transcript import open_reader
 from spec_kitty_orchestrator.identity import ProcessIdentity
 from spec_kitty_orchestrator.process import Launch, Limits, adopt_orphans, run_attempt
 from spec_kitty_orchestrator.shutdown import RUN_MARKER, StopControl
 
 
 class Sink:
-    """Says once that the agent is ready."""
+    """Says once that the agent is ready; everything goes into a real reader, which may hold only so much."""
 
     complete = False
 
     def __init__(self, on_ready: Callable[[], None]) -> None:
         self._on_ready: Callable[[], None] | None = on_ready
+        self._reader = open_reader(get_agent("claude-code"))
 
     def feed_stdout(self, chunk: bytes) -> None:
         if self._on_ready is not None and b"ready" in chunk:
             self._on_ready()
             self._on_ready = None
+        self._reader.feed_stdout(chunk)
 
-    def feed_stderr(self, chunk: bytes) -> None: ...
+    def feed_stderr(self, chunk: bytes) -> None:
+        self._reader.feed_stderr(chunk)
 
 
 def say(line: str) -> None:

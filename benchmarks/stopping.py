@@ -1,0 +1,178 @@
+"""Measures, from outside, how fast everything is gone, and what keepers and many attempts cost.
+
+    python benchmarks/stopping.py [--grace 2]
+
+Real processes throughout: an orchestrating process (`tests/process/driver.py`), its keepers, and agents that
+obey or ignore signals. "Gone" means that no process in /proc carries the run's mark any more.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import trio
+
+from spec_kitty_orchestrator.kept import KeptSpec, open_kept
+from spec_kitty_orchestrator.process import Launch, Limits, run_attempt
+
+PROCESS_TESTS = Path(__file__).parents[1] / "tests" / "process"
+ROW = "{:<58} {:>12} {:>14}"
+
+
+def status(pid: int | str, key: str) -> float:
+    """A size of a process in MiB, as the kernel has it (VmRSS, VmHWM)."""
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith(key + ":"):
+            return int(line.split()[1]) / 1024
+    return 0.0
+
+
+def marked(mark: str) -> int:
+    """How many processes carry the mark."""
+    count = 0
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                count += mark.encode() in (entry / "environ").read_bytes()
+            except OSError:
+                continue
+    return count
+
+
+@contextmanager
+def driven(mode: str, agents: int, grace: float) -> Iterator[tuple[subprocess.Popen[str], list[int], str]]:
+    """An orchestrating process with so many agents, all ready: it, its keepers' pids, the mark."""
+    mark = f"bench-{uuid.uuid4().hex}"
+    argv = [sys.executable, "-S", str(PROCESS_TESTS / "agents.py"), mode]
+    with tempfile.TemporaryDirectory() as folder:
+        attempts = [{"argv": argv, "mark": mark, "name": str(number)} for number in range(agents)]
+        order = json.dumps({"folder": folder, "grace": grace, "attempts": attempts})
+        driver = [sys.executable, str(PROCESS_TESTS / "driver.py"), order]
+        with subprocess.Popen(
+            driver, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, start_new_session=True
+        ) as process:
+            assert process.stdout is not None
+            process.stdout.readline()
+            keepers = [int(process.stdout.readline()) for _ in range(agents)]
+            yield process, keepers, mark
+
+
+def measure_stop(mode: str, agents: int, grace: float) -> float:
+    """Seconds from Ctrl-C until the orchestrating process has exited and nothing of it is left."""
+    with driven(mode, agents, grace) as (process, _, mark):
+        time.sleep(0.5)
+        began = time.perf_counter()
+        process.send_signal(signal.SIGINT)
+        process.wait()
+        while marked(mark):
+            time.sleep(0.005)
+        return time.perf_counter() - began
+
+
+def measure_kill(agents: int, grace: float) -> float:
+    """Seconds from `kill -9` of the orchestrating process until nothing of it is left."""
+    with driven("obey", agents, grace) as (process, _, mark):
+        time.sleep(0.5)
+        began = time.perf_counter()
+        process.kill()
+        while marked(mark):
+            time.sleep(0.005)
+        return time.perf_counter() - began
+
+
+def measure_memory(grace: float) -> tuple[float, float]:
+    """Peak MiB of the orchestrating process while 4 agents print 1 GiB in all, and the seconds it took."""
+    peak, began = 0.0, time.perf_counter()
+    with driven("print_much", 4, grace) as (process, _, _):
+        while process.poll() is None:
+            try:
+                peak = max(peak, status(process.pid, "VmHWM"))
+            except OSError:
+                break
+            time.sleep(0.05)
+    return peak, time.perf_counter() - began
+
+
+def measure_keeper_memory(grace: float) -> float:
+    """MiB of the largest of 8 keepers."""
+    with driven("obey", 8, grace) as (process, keepers, _):
+        sizes = [status(keeper, "VmRSS") for keeper in keepers]
+        process.send_signal(signal.SIGINT)
+    return max(sizes)
+
+
+async def measure_keeper_start() -> float:
+    """Median seconds until a keeper reports that its command has been started."""
+    seconds = []
+    for _ in range(20):
+        began = time.perf_counter()
+        async with open_kept(KeptSpec(("true",), Path("/"), os.environ)) as kept:
+            seconds.append(time.perf_counter() - began)
+            await kept.wait()
+    return statistics.median(seconds)
+
+
+class _NoSink:
+    complete = False
+
+    def feed_stdout(self, chunk: bytes) -> None: ...
+
+    def feed_stderr(self, chunk: bytes) -> None: ...
+
+
+async def measure_row(count: int) -> list[tuple[str, int, int, float]]:
+    """File descriptors, threads and MiB of this process after a tenth and after all of the attempts."""
+    taken = []
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        (folder / "prompt").write_text("prompt")
+        for number in range(1, count + 1):
+            log = folder / f"{number}.log"
+            launch = Launch(("true",), folder, os.environ, folder / "prompt", log, Limits(60))
+            await run_attempt(launch, _NoSink(), trio.Event(), lambda _: None)
+            if number in (count // 10, count):
+                threads = len(os.listdir("/proc/self/task"))
+                files = len(os.listdir("/proc/self/fd"))
+                taken.append((f"after {number} attempts", files, threads, status("self", "VmRSS")))
+    return taken
+
+
+def show(what: str, measured: str, to_hold: str) -> None:
+    print(ROW.format(what, measured, to_hold), flush=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--grace", type=float, default=2.0)
+    grace = parser.parse_args().grace
+    show("what", "measured", "to hold")
+    for mode, bound in (("obey", 1.0), ("ignore", grace + 1)):
+        for agents in (1, 8, 32):
+            seconds = measure_stop(mode, agents, grace)
+            what = f"Ctrl-C to everything gone, {agents} agents that {mode} SIGTERM"
+            show(what, f"{seconds:.2f} s", f"< {bound:g} s")
+    show("kill -9 to everything gone, 8 agents", f"{measure_kill(8, grace):.2f} s", "-")
+    peak, seconds = measure_memory(grace)
+    what = f"orchestrator's peak while 4 agents print 1 GiB ({seconds:.1f} s)"
+    show(what, f"{peak:.0f} MiB", "< 100 MiB")
+    show("one keeper's memory", f"{measure_keeper_memory(grace):.1f} MiB", "< 15 MiB")
+    started = trio.run(measure_keeper_start)
+    show("keeper and command started (median of 20)", f"{started * 1000:.0f} ms", "< 100 ms")
+    for what, files, threads, size in trio.run(measure_row, 200):
+        show(what, f"{size:.1f} MiB", f"{files} fd, {threads} thr")
+
+
+if __name__ == "__main__":
+    main()
