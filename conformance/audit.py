@@ -21,7 +21,7 @@ from spec_kitty_orchestrator.errors import HostError
 from spec_kitty_orchestrator.host import check_contract
 from spec_kitty_orchestrator.host_errors import Completed
 
-from .canon import OPTIONAL, leaves, load, since
+from .canon import CONTEXT, OPTIONAL, leaves, load, since
 from .case import Case
 
 SHAPE, TYPES, EXIT_STATUS, ERRORS = COLUMNS = ("shape", "types", "exit status", "errors")
@@ -64,8 +64,11 @@ def additions(case: Case, said: Completed) -> list[str]:
     except Unreadable:
         return []
     known_paths = {path for path, _ in leaves(known)} | {path for path, _ in leaves(load(case.shape)["data"])}
-    fresh = [path for path, value in leaves(envelope.data) if value is not None and path not in known_paths]
-    return [f"{case.command}: data.{path}" for path in fresh]
+    return [
+        f"{case.command}: data.{path}"
+        for path, value in leaves(envelope.data)
+        if value is not None and path not in known_paths | CONTEXT
+    ]
 
 
 def envelope_of(said: Completed) -> Envelope | None:

@@ -41,6 +41,9 @@ MISSION = "conformance-01M80YR7"
 OPTIONAL = frozenset({"last_actor"})
 """Keys of the fixtures that no orchestrator may rely on."""
 
+CONTEXT = frozenset({"mission_slug", "mission_number", "mission_type", "wp_id", "lane_id", "message"})
+"""Keys with which any reply may say what it is about."""
+
 SINCE: Mapping[str, str] = {
     "resolve-workspace": "1.2.0",
     "start-implementation: data.lane_id": "1.1.0",
