@@ -20,7 +20,9 @@ KEEPER_MARKER = "SPEC_KITTY_ORCHESTRATOR_KEEPER"
 """The environment variable that is different under each keeper."""
 END_SECONDS = 5.0
 """How long SIGKILL may need, as in the keeper."""
-LOOK_AGAIN_SECONDS = 0.02
+KEEPER_SECONDS = 3.0
+"""What a live keeper may need beyond its grace: 2 s for what its command left behind, 1 s for the rest."""
+LOOK_AGAIN_SECONDS = 0.05
 RUSH_SECONDS = 0.05
 """How long everything else may have to stand still for it."""
 
@@ -61,11 +63,11 @@ def find_survivors(run_id: str) -> list[psutil.Process]:
 
 
 async def sweep_run(run_id: str, grace: float) -> tuple[str, ...]:
-    """End whatever is left of a run that is dead: ask, wait at most `grace` seconds, kill.
+    """End whatever is left of a run that is dead: ask, wait for `grace` and what a keeper needs, kill.
 
     Returns what was found, each as "pid name".
     """
-    return await end_all(lambda: find_survivors(run_id), grace)
+    return await end_all(lambda: find_survivors(run_id), grace + KEEPER_SECONDS)
 
 
 async def end_orphans(keeper_mark: str) -> tuple[str, ...]:
@@ -102,36 +104,38 @@ def _end_strangers(swept: dict[int, str]) -> bool:
 async def end_all(find: Callable[[], Iterable[psutil.Process]], grace: float) -> tuple[str, ...]:
     """Ask with SIGTERM, wait at most `grace` seconds, then SIGKILL until `find` finds nothing; bounded.
 
+    Only those are asked that have nobody above them: a keeper asks its command with the signal that the
+    command needs, and what an orphan leaves behind is an orphan in turn.
+
     Returns what was found, each as "pid name".
     """
     found: dict[int, str] = {}
-    kill_at = trio.current_time() + grace
-    give_up_at = kill_at + END_SECONDS
     asked: set[int] = set()
-    while trio.current_time() < give_up_at:
+    kill_at = trio.current_time() + grace
+    while (now := trio.current_time()) < kill_at + END_SECONDS:
         left = _with_descendants(find())
         if not left:
             break
-        for process in left:
-            found.setdefault(process.pid, f"{process.pid} {_name(process)}")
-            if trio.current_time() >= kill_at:
+        for pid, process in left.items():
+            found.setdefault(pid, f"{pid} {_name(process)}")
+            if now >= kill_at:
                 _kill(process)
-            elif process.pid not in asked:
-                asked.add(process.pid)
+            elif pid not in asked and _parent(process) not in left:
+                asked.add(pid)
                 _send(process, signal.SIGTERM)
                 _send(process, signal.SIGCONT)
         await trio.sleep(LOOK_AGAIN_SECONDS)
     return tuple(found.values())
 
 
-def _with_descendants(processes: Iterable[psutil.Process]) -> list[psutil.Process]:
+def _with_descendants(processes: Iterable[psutil.Process]) -> dict[int, psutil.Process]:
     """The living among them and below them: a descendant may have cleared its environment."""
     every: dict[int, psutil.Process] = {}
     for process in processes:
         every[process.pid] = process
         with contextlib.suppress(psutil.Error):
             every.update((child.pid, child) for child in process.children(recursive=True))
-    return [process for process in every.values() if _is_alive(process)]
+    return {pid: process for pid, process in every.items() if _is_alive(process)}
 
 
 def _kill(process: psutil.Process) -> None:
@@ -161,6 +165,12 @@ def _environment(process: psutil.Process) -> dict[str, str]:
         return process.environ()
     except (psutil.Error, OSError):
         return {}
+
+
+def _parent(process: psutil.Process) -> int | None:
+    with contextlib.suppress(psutil.Error):
+        return process.ppid()
+    return None
 
 
 def _name(process: psutil.Process) -> str:
