@@ -168,6 +168,8 @@ class _Journey:
 
     def _act(self, doing: str, wp_id: str) -> None:
         workspace = self._workspace(wp_id)
+        if self.recording.stopped:
+            return
         if doing == "edit":
             (workspace / f"{wp_id}.txt").write_text(f"{wp_id} was here.\n", encoding="utf-8")
         elif doing == "commit":
@@ -187,16 +189,15 @@ class _Journey:
             )
 
     def _workspace(self, wp_id: str) -> Path:
-        """Where the host says that it is; a host that does not say has a breach for that already."""
-        data = self._started(wp_id)
-        path = Path(str(data.get("workspace_path", "")))
-        if not path.is_dir():
-            lane = "lane-a" if wp_id == "WP01" else "lane-b"
-            path = self.recording.root / ".worktrees" / f"{self.recording.mission}-{lane}"
-        if not path.is_dir():
-            self.recording.stopped = f"there is no workspace of {wp_id}"
-            return self.recording.root.parent
-        return path
+        """Where the host says that it is; one that does not say has a breach for that already."""
+        lane = "lane-a" if wp_id == "WP01" else "lane-b"
+        predicted = self.recording.root / ".worktrees" / f"{self.recording.mission}-{lane}"
+        for path in (Path(str(self._started(wp_id).get("workspace_path"))), predicted):
+            # Only inside the project that was made for this: the next step writes and commits there.
+            if path.is_dir() and self.recording.root.resolve() in path.resolve().parents:
+                return path
+        self.recording.stopped = f"there is no workspace of {wp_id}"
+        return self.recording.root.parent
 
     def _started(self, wp_id: str) -> Mapping[str, object]:
         name = "start_implementation_success" if wp_id == "WP01" else "start_dependent"

@@ -78,6 +78,18 @@ def test_a_fixture_is_whole_and_what_a_host_replies(name: str, fake_recording: R
 
 
 @pytest.mark.parametrize("name", FIXTURES)
+def test_no_line_of_a_fixture_can_go_unnoticed(name: str, fake_recording: Recording) -> None:
+    lines = fixture_path(name).read_text(encoding="utf-8").splitlines(keepends=True)
+    live = replayed(fake_recording, name)
+    unnoticed = [
+        line
+        for index, line in enumerate(lines)
+        if not problems_of(name, "".join(lines[:index] + lines[index + 1 :]), live)
+    ]
+    assert unnoticed == []
+
+
+@pytest.mark.parametrize("name", FIXTURES)
 def test_a_fixture_is_read_as_success_or_as_its_typed_error(name: str) -> None:
     envelope = load(name)
     if envelope["success"]:

@@ -28,7 +28,7 @@ OUTCOMES = {
     "--host-bin",
     metavar="PATH",
     envvar=HOST_VARIABLE,
-    help=f"The host to put to the test (default: ${HOST_VARIABLE}, else the spec-kitty that a run would use).",
+    help=f"The host to put to the test (default: ${HOST_VARIABLE}, else the one that a run would use).",
 )
 @click.option("--junitxml", metavar="FILE", type=click.Path(path_type=Path), help="Write a JUnit report too.")
 @click.pass_context
@@ -60,7 +60,8 @@ def check_host(host_bin: str | None, junitxml: Path | None) -> ExitCode:
 
 
 def _find_host(host_bin: str | None) -> Path:
-    from ..host_program import HostMissing, find_host_binary
+    from ..host_errors import HostMissing
+    from ..host_program import find_host_binary
 
     if host_bin and shutil.which(host_bin) is None:
         raise HostMissing(f"--host-bin: {host_bin} is not a program", remedy="give the path of a spec-kitty")
