@@ -12,7 +12,7 @@ from .contract.lanes import Lane
 from .contract.payloads import MissionState
 from .errors import ExitCode, HostError, OrchestratorError, StateFileError
 from .events import LaneChanged, Notice, WpLeft
-from .host_errors import HostRefused
+from .host_errors import HostRefused, MissionNotReady
 from .run import Run
 from .work_package import Ended, Outcome, WorkPackage
 
@@ -78,6 +78,7 @@ class Mission:
         await self._list_ready()
         broken: HostError | None = None
         send, receive = trio.open_memory_channel["Look | None"](math.inf)
+        self.run.slots.freed = lambda: send.send_nowait(None)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._keep_looking, send)
             try:
@@ -92,14 +93,18 @@ class Mission:
             raise broken
         return await self._finish()
 
-    # Admission: a task for everything that can start; each waits for its own slot.
+    # Admission: a task for everything that can start, as far as there are slots, in the host's order.
 
     async def _admit(self, nursery: trio.Nursery, send: Happenings) -> bool:
         if not self.in_flight and not self._startable():
             await self._ask_the_host()  # before giving up: people may have moved something
         for wp_id in self._startable():
+            if not self.run.slots.are_free:
+                break
             self._note_change(wp_id)
             self.in_flight[wp_id] = trio.CancelScope()
+            self._living[wp_id] = WorkPackage(self.run, wp_id, self.lanes[wp_id])
+            self._living[wp_id].slot.take_now()
             nursery.start_soon(self._supervise, wp_id, send)
         return bool(self.in_flight)
 
@@ -122,7 +127,7 @@ class Mission:
     # One task for each work package. What goes wrong in one never reaches its siblings.
 
     async def _supervise(self, wp_id: str, send: Happenings) -> None:
-        work_package = self._living[wp_id] = WorkPackage(self.run, wp_id, self.lanes[wp_id])
+        work_package = self._living[wp_id]
         with self.in_flight[wp_id] as scope:
             outcome = await self._live(work_package)
         if scope.cancelled_caught:
@@ -227,6 +232,9 @@ class Mission:
         if all(lane.is_accepted for lane in self.lanes.values()):
             try:
                 accepted = await self.run.host.accept_mission()
+            except MissionNotReady as refusal:
+                open_wps = ", ".join(refusal.incomplete_wps)
+                return MissionEnd(ExitCode.ATTENTION, (f"mission {mission} was not accepted: open: {open_wps}",))
             except HostRefused as refusal:
                 return MissionEnd(ExitCode.ATTENTION, (f"mission {mission} was not accepted: {refusal}",))
             merge = f"; merge it with: spec-kitty orchestrator-api merge-mission --mission {mission}"

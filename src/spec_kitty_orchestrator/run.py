@@ -14,6 +14,7 @@ from attrs import define, field, frozen
 from . import __version__
 from .agents import all_agent_ids, get_agent
 from .agents.custom import as_spec
+from .agents.failure import Failure, FailureKind
 from .agents.spec import AgentSettings, AgentSpec, Role, policy_flags
 from .config import Settings
 from .contract.policy import PolicyMetadata
@@ -40,22 +41,41 @@ class StartAttempt(Protocol):
 
 
 @define(eq=False)
+class Slots:
+    """How many work packages may have an agent at work at once; `freed` is told when one gives way."""
+
+    limiter: trio.CapacityLimiter
+    freed: Callable[[], None] = lambda: None
+
+    @property
+    def are_free(self) -> bool:
+        """Whether one more may start now."""
+        return self.limiter.available_tokens > 0
+
+
+@define(eq=False)
 class Slot:
     """One work package's place among those that may have an agent at work; can be lent to others."""
 
-    _limiter: trio.CapacityLimiter
+    _slots: Slots
     held: bool = field(default=False, init=False)
+
+    def take_now(self) -> None:
+        """Takes a place that is free."""
+        self._slots.limiter.acquire_on_behalf_of_nowait(self)
+        self.held = True
 
     async def take(self) -> None:
         """Waits for a place, first come first served."""
-        await self._limiter.acquire_on_behalf_of(self)
+        await self._slots.limiter.acquire_on_behalf_of(self)
         self.held = True
 
     def give_back(self) -> None:
         """Gives the place to the next one; nothing happens when there is none to give."""
         if self.held:
             self.held = False
-            self._limiter.release_on_behalf_of(self)
+            self._slots.limiter.release_on_behalf_of(self)
+            self._slots.freed()
 
 
 @frozen
@@ -69,12 +89,20 @@ class AgentKit:
     kill_now: trio.Event
 
 
+def new_roster(kit: AgentKit) -> Roster:
+    """A roster on which the agents that are not installed are out from the start."""
+    roster = Roster(trio.current_time)
+    for agent, program in kit.programs.items():
+        if program is None:
+            roster.drop(agent, Failure(FailureKind.NOT_INSTALLED, "not installed (not on PATH)"))
+    return roster
+
+
 @frozen
 class Run:
     """One run of one mission.
 
     Attributes:
-        slots: how many work packages may have an agent at work at once.
         jitter: a number between 0 and 1, to spread retries apart.
         nonce: a word that nobody can guess, for review references.
     """
@@ -87,7 +115,7 @@ class Run:
     state: RunState
     events: EventStream
     roster: Roster
-    slots: trio.CapacityLimiter
+    slots: Slots
     workspaces: dict[Path, trio.Lock] = field(factory=dict)
     jitter: Callable[[], float] = random.random
     nonce: Callable[[], str] = lambda: secrets.token_hex(4)

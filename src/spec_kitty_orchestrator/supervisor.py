@@ -28,8 +28,7 @@ from .opening import (
 )
 from .plan import plan_lines
 from .process import adopt_orphans, run_attempt
-from .roster import Roster
-from .run import Run
+from .run import Run, Slots, new_roster
 from .run_state import RunState, RunStatus, RunStore
 from .shutdown import RUN_MARKER, StopControl, sweep_run
 
@@ -95,16 +94,17 @@ def _open_run(opened: Opened, store: RunStore, state: RunState, stop: StopContro
     settings = opened.settings
     environ = {**opened.request.environ, RUN_MARKER: state.run_id}
     endpoint = evolve(opened.host.endpoint, environ=environ, kill_now=stop.kill_now)
+    kit = opened.agent_kit(run_attempt, stop.kill_now)
     return Run(
         repo_root=opened.request.repo_root,
         settings=settings,
         host=HostClient(endpoint, state.mission, state.actor),
-        agents=opened.agent_kit(run_attempt, stop.kill_now),
+        agents=kit,
         store=store,
         state=state,
         events=EventStream(),
-        roster=Roster(trio.current_time),
-        slots=trio.CapacityLimiter(settings.max_concurrent_wps),
+        roster=new_roster(kit),
+        slots=Slots(trio.CapacityLimiter(settings.max_concurrent_wps)),
     )
 
 

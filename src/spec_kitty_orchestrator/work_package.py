@@ -90,12 +90,13 @@ class WorkPackage:
     async def live(self) -> Outcome:
         """Takes the work package from where it stands to where this run can do no more for it.
 
+        It holds its slot already, and has given it back afterwards.
+
         Raises:
             HostError: the host broke; what was done until then is recorded.
             trio.Cancelled: the run or this work package is being stopped.
         """
         try:
-            await self.slot.take()
             return await self._live()
         except Settled as end:
             return end.outcome

@@ -1,0 +1,33 @@
+"""The simulated worlds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+from tests.sim.world import World, make_world
+
+DIAMOND = {"WP01": [], "WP02": ["WP01"], "WP03": ["WP01"], "WP04": ["WP02", "WP03"]}
+
+
+@pytest.fixture
+def new_world(tmp_path: Path) -> Callable[..., World]:
+    """Makes a world of work packages, given as names or as id → dependencies."""
+
+    def make(*names: str, **dependencies: Sequence[str]) -> World:
+        return make_world(tmp_path, {**{name: [] for name in names}, **dependencies})
+
+    return make
+
+
+@pytest.fixture
+def single(new_world: Callable[..., World]) -> World:
+    """One work package."""
+    return new_world("WP01")
+
+
+@pytest.fixture
+def diamond(new_world: Callable[..., World]) -> World:
+    """Four, of which two can go side by side."""
+    return new_world(**DIAMOND)

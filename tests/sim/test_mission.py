@@ -1,0 +1,210 @@
+"""Whole missions in simulated time: what is started when, what it costs, and how a run ends."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+import trio
+from conformance.in_process import Fault
+from tests.sim.world import Act, World, reject
+
+from spec_kitty_orchestrator.errors import ExitCode, HostError
+from spec_kitty_orchestrator.events import LaneChanged
+
+NewWorld = Callable[..., World]
+
+
+def test_a_diamond_runs_to_accepted_with_four_calls_for_each_work_package(diamond: World) -> None:
+    end = diamond.orchestrate()
+    assert end.exit_code is ExitCode.ACCEPTED
+    assert set(diamond.lanes().values()) == {"done"}
+    looks = diamond.host.commands().count("mission-state") - 2  # the first and the last are in the figure
+    assert len(diamond.host.log) - looks <= 4 * 4 + 5 - 1  # contract-version is asked when a run is opened
+    assert diamond.most_at_work == 2
+
+
+def test_what_is_independent_goes_side_by_side_up_to_the_limit(new_world: NewWorld) -> None:
+    world = new_world(*(f"WP{n:02}" for n in range(1, 11)))
+    assert (world.orchestrate()).exit_code is ExitCode.ACCEPTED
+    assert world.most_at_work == 4
+
+
+def test_a_chain_starts_each_link_at_once_without_asking_the_host_again(new_world: NewWorld) -> None:
+    world = new_world(WP01=[], WP02=["WP01"], WP03=["WP02"])
+    for wp_id in ("WP01", "WP02", "WP03"):
+        world.acts[wp_id, "implementation"] = [Act(seconds=1)]
+        world.acts[wp_id, "review"] = [Act(seconds=1)]
+    assert (world.orchestrate()).exit_code is ExitCode.ACCEPTED
+    steps = ["start-implementation", "transition", "start-review", "transition"]
+    wanted = ["mission-state", "list-ready", *steps * 3, "mission-state", "accept-mission"]
+    looks = [i for i, name in enumerate(world.host.commands()) if name == "mission-state"][1:-1]
+    assert [name for i, name in enumerate(world.host.commands()) if i not in looks] == wanted
+
+
+def test_the_next_host_call_follows_an_agents_end_at_once(single: World) -> None:
+    single.acts["WP01", "implementation"] = [Act(seconds=7.0)]
+    began: list[float] = []
+    ask = single.host.fake.call
+
+    def note(argv: list[str]) -> object:
+        began.append(trio.current_time() - single.host.seconds)
+        return ask(argv)
+
+    single.host.fake.call = note  # type: ignore[method-assign,assignment]
+    single.orchestrate()
+    ended = single.attempts[0].started + 7.0
+    assert ended in began
+
+
+def test_people_are_noticed_while_agents_work(diamond: World) -> None:
+    def cancel_it() -> None:
+        diamond.fake.wps["WP03"]["lane"] = "canceled"
+
+    diamond.acts["WP02", "implementation"] = [Act(seconds=10, then=cancel_it)]
+    diamond.acts["WP03", "implementation"] = [Act(seconds=100_000)]
+    end = diamond.orchestrate()
+    assert end.exit_code is ExitCode.ATTENTION
+    assert diamond.stopped == 1
+    assert LaneChanged("WP03", "canceled", by_us=False) in diamond.events
+    assert "  WP03 canceled: moved by someone else while we worked on it" in end.lines
+    assert "  WP04 planned: waits for WP03 (canceled)" in end.lines
+
+
+def test_what_people_approve_meanwhile_lets_its_dependents_start(new_world: NewWorld) -> None:
+    world = new_world(WP01=[], WP02=["WP01"], WP03=[])
+    world.stand("WP01", "blocked")
+
+    def approve() -> None:
+        world.fake.wps["WP01"]["lane"] = "done"
+
+    world.acts["WP03", "implementation"] = [Act(seconds=50, then=approve)]
+    world.acts["WP03", "review"] = [Act(seconds=500)]
+    assert (world.orchestrate()).exit_code is ExitCode.ACCEPTED
+    started = {made.wp_id: made.started for made in reversed(world.attempts)}
+    assert started["WP02"] < 50 + 2 * world.settings.refresh_seconds + 10
+
+
+def test_the_host_is_looked_at_no_more_often_than_the_setting_says(single: World) -> None:
+    single.acts["WP01", "implementation"] = [Act(seconds=3000)]
+    single.orchestrate()
+    looks = single.host.commands().count("mission-state") - 2
+    assert 80 <= looks <= 3100 / single.settings.refresh_seconds
+
+
+def test_one_that_fails_never_stops_its_siblings(new_world: NewWorld) -> None:
+    world = new_world("WP01", "WP02", "WP03")
+    world.acts["WP02", "implementation"] = [Act(returncode=1)] * 9
+
+    def break_it() -> None:
+        raise ZeroDivisionError("a bug of ours")
+
+    world.acts["WP03", "implementation"] = [Act(then=break_it)]
+    end = world.orchestrate()
+    assert world.lanes() == {"WP01": "done", "WP02": "blocked", "WP03": "in_progress"}
+    assert end.exit_code is ExitCode.INTERNAL
+    (trace,) = (world.root / ".kittify" / "logs" / "run-1").glob("WP03-internal-error.txt")
+    assert "ZeroDivisionError" in trace.read_text()
+
+
+def test_a_stalled_run_names_what_each_waits_for(new_world: NewWorld) -> None:
+    world = new_world(WP01=[], WP02=["WP01"], WP03=["WP02"], WP04=[])
+    world.acts["WP01", "review"] = [reject("no")] * 3
+    end = world.orchestrate()
+    assert end.exit_code is ExitCode.ATTENTION
+    assert end.lines == (
+        f"mission {world.fake.slug} is not finished:",
+        "  WP01 blocked: rejected 3 times, most lately: no",
+        "  WP02 planned: waits for WP01 (blocked)",
+        "  WP03 planned: waits for WP02 (planned)",
+    )
+    assert "accept-mission" not in world.host.commands()
+
+
+def test_a_mission_that_is_all_done_is_only_accepted(diamond: World) -> None:
+    for wp in diamond.fake.wps.values():
+        wp["lane"] = "done"
+    assert (diamond.orchestrate()).exit_code is ExitCode.ACCEPTED
+    assert not diamond.attempts
+    assert diamond.host.commands() == ["mission-state", "mission-state", "accept-mission"]
+
+
+def test_approved_is_enough_when_the_setting_says_so(diamond: World) -> None:
+    from attrs import evolve
+
+    from spec_kitty_orchestrator.contract.lanes import Lane
+
+    diamond.settings = evolve(diamond.settings, approval_lane=Lane.APPROVED)
+    assert (diamond.orchestrate()).exit_code is ExitCode.ACCEPTED
+    assert set(diamond.lanes().values()) == {"approved"}
+
+
+def test_an_acceptance_that_the_host_refuses_is_told(single: World) -> None:
+    """Somebody takes the work package back between our last look and the acceptance."""
+    ask = single.fake.call
+
+    def take_back(argv: list[str]) -> object:
+        if argv[1] == "accept-mission":
+            single.fake.wps["WP01"]["lane"] = "in_progress"
+        return ask(argv)
+
+    single.fake.call = take_back  # type: ignore[method-assign,assignment]
+    end = single.orchestrate()
+    assert end.exit_code is ExitCode.ATTENTION
+    assert "was not accepted" in end.lines[0]
+    assert "WP01" in end.lines[0]
+
+
+LOST = [fault for fault in Fault]
+
+
+@pytest.mark.parametrize("fault", LOST)
+@pytest.mark.parametrize("command", ["start-implementation", "transition", "start-review", "accept-mission"])
+def test_one_lost_reply_changes_nothing_but_the_time(single: World, command: str, fault: Fault) -> None:
+    single.host.faults[command] = [fault]
+    assert (single.orchestrate()).exit_code is ExitCode.ACCEPTED
+    assert single.asked("WP01", "implementation") == single.asked("WP01", "review") == ["claude-code"]
+
+
+def test_a_host_that_stays_broken_for_one_work_package_is_told_with_its_own_exit_code(
+    new_world: NewWorld,
+) -> None:
+    world = new_world("WP01", "WP02")
+    world.host.faults["start-review"] = [Fault.CRASH_BEFORE] * 3
+    end = world.orchestrate()
+    assert end.exit_code is ExitCode.HOST
+    assert sorted(world.lanes().values()) == ["done", "for_review"]
+    assert "scripted crash" in "".join(end.lines)
+
+
+def test_a_host_that_cannot_say_how_the_mission_stands_ends_the_run(single: World) -> None:
+    single.host.faults["list-ready"] = [Fault.CRASH_BEFORE]
+    with pytest.raises(HostError, match="scripted crash"):
+        single.orchestrate()
+
+
+def test_a_look_that_fails_while_agents_work_is_only_a_notice(single: World) -> None:
+    single.host.faults["mission-state"] = [None, Fault.CRASH_BEFORE]
+    single.acts["WP01", "implementation"] = [Act(seconds=100)]
+    assert (single.orchestrate()).exit_code is ExitCode.ACCEPTED
+
+
+def test_a_dependency_that_the_host_has_taken_back_is_waited_for(new_world: NewWorld) -> None:
+    """The host refuses a claim that its own list-ready had named; nothing is lost, and nothing spins."""
+    world = new_world(WP01=[], WP02=["WP01"], WP03=[])
+    world.stand("WP01", "approved")
+    ask = world.fake.call
+
+    def take_back(argv: list[str]) -> object:
+        if argv[1] == "start-implementation" and "WP02" in argv and world.fake.lane("WP01") == "approved":
+            world.fake.wps["WP01"]["lane"] = "blocked"
+        return ask(argv)
+
+    def approve_again() -> None:
+        world.fake.call = ask  # type: ignore[method-assign]
+        world.fake.wps["WP01"]["lane"] = "approved"
+
+    world.fake.call = take_back  # type: ignore[method-assign,assignment]
+    world.acts["WP03", "implementation"] = [Act(seconds=200, then=approve_again)]
+    assert world.orchestrate().exit_code is ExitCode.ACCEPTED
+    assert world.host.commands().count("start-implementation") == 3

@@ -1,0 +1,342 @@
+"""The life of a work package in simulated time: verdicts, rework, failures, limits, and who is asked next."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from attrs import evolve
+from tests.sim.world import ACTOR, Act, World, reject
+
+from spec_kitty_orchestrator.agents import get_agent
+from spec_kitty_orchestrator.agents.spec import AgentSettings
+from spec_kitty_orchestrator.errors import ExitCode
+from spec_kitty_orchestrator.events import AgentDropped, AgentParked, VerdictGiven, WaitingForAgents
+from spec_kitty_orchestrator.process import EndedBy
+
+NewWorld = Callable[..., World]
+TWO = ("claude-code", "codex")
+
+
+def test_feedback_reaches_the_next_implementer_and_then_it_is_approved(single: World) -> None:
+    single.acts["WP01", "review"] = [reject("mend a.py:3: it must say hello")]
+    assert single.orchestrate().exit_code is ExitCode.ACCEPTED
+    first, second = single.prompts("WP01", "implementation")
+    assert "mend a.py:3: it must say hello" not in first
+    assert "mend a.py:3: it must say hello" in second
+    assert [event.verdict for event in single.said(VerdictGiven)] == ["changes_requested", "approved"]  # type: ignore[attr-defined]
+
+
+def test_every_review_has_a_reference_of_its_own_and_the_host_gets_it(single: World) -> None:
+    single.acts["WP01", "review"] = [reject("no"), Act(verdict=None)]
+    single.orchestrate()
+    references = [event.review_ref for event in single.said(VerdictGiven)]  # type: ignore[attr-defined]
+    assert len(set(references)) == 2
+    sent = [
+        json.loads(argv[argv.index("--review-result-json") + 1])
+        for argv in single.host.log
+        if "--review-result-json" in argv
+    ]
+    assert [(each["verdict"], each["reference"]) for each in sent] == [
+        ("changes_requested", references[0]),
+        ("approved", references[1]),
+    ]
+
+
+SILENCES = {
+    "silence": Act(verdict=None),
+    "another word": Act(verdict="lgtm"),
+    "changes without feedback": Act(verdict="changes_requested", feedback=" "),
+}
+
+
+@pytest.mark.parametrize("silence", SILENCES.values(), ids=SILENCES.keys())
+def test_no_verdict_never_approves_however_often_it_comes(single: World, silence: Act) -> None:
+    single.acts["WP01", "review"] = [silence] * 20
+    end = single.orchestrate()
+    assert end.exit_code is ExitCode.ATTENTION
+    assert single.lanes() == {"WP01": "blocked"}
+    assert single.asked("WP01", "review") == ["claude-code"] * 3
+    assert "no_verdict" in end.lines[1]
+
+
+def test_a_verdict_of_an_attempt_that_failed_does_not_count(single: World) -> None:
+    single.acts["WP01", "review"] = [Act(returncode=1)] * 20
+    assert single.orchestrate().exit_code is ExitCode.ATTENTION
+    assert single.lanes() == {"WP01": "blocked"}
+
+
+def test_the_next_reviewer_is_asked_when_the_first_gives_no_verdict(single: World) -> None:
+    single.with_agents(review=("codex", "claude-code"))
+    single.acts["WP01", "review"] = [Act(verdict=None)] * 3
+    assert single.orchestrate().exit_code is ExitCode.ACCEPTED
+    assert single.asked("WP01", "review") == ["codex"] * 3 + ["claude-code"]
+
+
+def test_a_reviewer_that_fails_is_no_rejection(single: World) -> None:
+    single.acts["WP01", "review"] = [Act(returncode=1), Act(returncode=1)]
+    assert single.orchestrate().exit_code is ExitCode.ACCEPTED
+    assert single.asked("WP01", "implementation") == ["claude-code"]
+
+
+REFUSED = {
+    "no commit": (Act(commit=False), "commit"),
+    "no marks": (Act(mark=False), "subtasks"),
+}
+
+
+@pytest.mark.parametrize(("act", "word"), REFUSED.values(), ids=REFUSED.keys())
+def test_what_the_host_will_not_review_goes_back_with_the_hosts_words(
+    single: World, act: Act, word: str
+) -> None:
+    single.acts["WP01", "implementation"] = [act]
+    assert single.orchestrate().exit_code is ExitCode.ACCEPTED
+    first, second = single.prompts("WP01", "implementation")
+    assert "The host said:" not in first
+    assert "The host said:" in second
+    assert word in second.partition("The host said:")[2].partition("</feedback>")[0]
+
+
+def test_a_reviewers_feedback_outlives_a_refused_handover(single: World) -> None:
+    def unmark() -> None:
+        single.fake.mark("WP01", done=False)
+
+    single.acts["WP01", "review"] = [reject("mend a.py:3")]
+    single.acts["WP01", "implementation"] = [Act(), Act(mark=False, then=unmark)]
+    assert single.orchestrate().exit_code is ExitCode.ACCEPTED
+    third = single.prompts("WP01", "implementation")[2]
+    assert "mend a.py:3" in third
+    assert "The host said:" in third
+
+
+def test_an_implementer_that_never_commits_is_replaced_and_at_last_blocked(single: World) -> None:
+    single.with_agents(implementation=TWO)
+    single.acts["WP01", "implementation"] = [Act(commit=False)] * 20
+    end = single.orchestrate()
+    assert end.exit_code is ExitCode.ATTENTION
+    assert single.lanes() == {"WP01": "blocked"}
+    assert single.asked("WP01", "implementation") == ["claude-code"] * 3 + ["codex"] * 3
+    assert "handover_refused" in end.lines[1]
+
+
+def test_more_rejections_than_retries_block_with_the_last_feedback(single: World) -> None:
+    single.acts["WP01", "review"] = [reject("one"), reject("two"), reject("three")]
+    end = single.orchestrate()
+    assert end.exit_code is ExitCode.ATTENTION
+    assert single.lanes() == {"WP01": "blocked"}
+    assert "three" in end.lines[1]
+    (note,) = [argv[argv.index("--note") + 1] for argv in single.host.log if "blocked" in argv]
+    assert "three" in note
+
+
+@pytest.mark.parametrize(
+    "ended_by", [EndedBy.TIMEOUT, EndedBy.IDLE, EndedBy.KEEPER_LOST], ids=lambda ended: ended.value
+)
+def test_an_attempt_that_had_to_be_stopped_is_tried_again(single: World, ended_by: EndedBy) -> None:
+    single.acts["WP01", "implementation"] = [Act(ended_by=ended_by)]
+    assert single.orchestrate().exit_code is ExitCode.ACCEPTED
+    assert len(single.asked("WP01", "implementation")) == 2
+
+
+def test_a_crash_is_followed_by_the_same_agent_and_then_by_the_next(single: World) -> None:
+    single.with_agents(implementation=TWO)
+    single.acts["WP01", "implementation"] = [Act(returncode=1)] * 3
+    assert single.orchestrate().exit_code is ExitCode.ACCEPTED
+    assert single.asked("WP01", "implementation") == ["claude-code"] * 3 + ["codex"]
+
+
+def test_an_agent_that_is_logged_out_is_out_for_the_whole_run(new_world: NewWorld) -> None:
+    world = new_world("WP01", "WP02", "WP03").with_agents(implementation=TWO, review=("codex",))
+    world.settings = evolve(world.settings, max_concurrent_wps=1)
+    world.agent_acts["claude-code"] = [Act(fails="noauth")]
+    assert world.orchestrate().exit_code is ExitCode.ACCEPTED
+    implementers = [made.agent for made in world.attempts if made.role.value == "implementation"]
+    assert implementers == ["claude-code", "codex", "codex", "codex"]
+    assert len(world.said(AgentDropped)) == 1
+
+
+def test_with_nobody_left_to_ask_everything_stays_resumable(new_world: NewWorld) -> None:
+    world = new_world("WP01", "WP02")
+    world.agent_acts["claude-code"] = [Act(fails="noauth")] * 9
+    end = world.orchestrate()
+    assert end.exit_code is ExitCode.NO_AGENT
+    assert set(world.lanes().values()) == {"in_progress"}
+    world.agent_acts.clear()
+    assert world.orchestrate().exit_code is ExitCode.ACCEPTED
+
+
+def test_a_limit_parks_the_agent_for_all_and_spends_no_retry(new_world: NewWorld) -> None:
+    world = new_world("WP01", "WP02")
+    world.agent_acts["claude-code"] = [Act(seconds=1, fails="stream-json-429")] * 12
+    assert world.orchestrate().exit_code is ExitCode.ACCEPTED
+    assert world.said(AgentParked)
+    assert world.said(WaitingForAgents)
+    assert all(not record.tallies for record in _records(world))
+    gaps = [b.started - a.started for a, b in zip(world.attempts, world.attempts[2:], strict=False)]
+    assert max(gaps) <= 15 * 60 + 10
+
+
+def test_a_limit_of_one_agent_lets_the_next_one_work(single: World) -> None:
+    single.with_agents(implementation=TWO)
+    single.agent_acts["claude-code"] = [Act(seconds=1, fails="stream-json-429")]
+    assert single.orchestrate().exit_code is ExitCode.ACCEPTED
+    assert single.asked("WP01", "implementation") == ["claude-code", "codex"]
+
+
+def test_one_that_waits_for_an_agent_does_not_hold_up_the_others(new_world: NewWorld) -> None:
+    """With one slot, a reviewer at its limit must not keep a second work package from being implemented."""
+    world = new_world("WP01", "WP02").with_agents(review=("codex",))
+    world.settings = evolve(world.settings, max_concurrent_wps=1)
+    world.agent_acts["codex"] = [Act(seconds=1, fails="http429")]
+    assert world.orchestrate().exit_code is ExitCode.ACCEPTED
+    order = [(made.wp_id, made.role.value) for made in world.attempts]
+    assert order[:3] == [("WP01", "implementation"), ("WP01", "review"), ("WP02", "implementation")]
+    assert world.most_at_work == 1
+
+
+def test_the_reviewer_is_another_agent_when_there_is_one(single: World) -> None:
+    single.with_agents(implementation=("claude-code",), review=("claude-code", "codex"))
+    single.orchestrate()
+    assert single.asked("WP01", "review") == ["codex"]
+
+
+def test_in_single_agent_mode_one_agent_does_all(single: World) -> None:
+    single.with_agents(implementation=TWO, review=("codex",), single_agent_mode=True)
+    single.orchestrate()
+    assert {made.agent for made in single.attempts} == {"claude-code"}
+
+
+def test_an_agent_that_is_not_installed_is_passed_over(single: World) -> None:
+    single.with_agents(implementation=TWO)
+    single.programs["claude-code"] = None
+    single.with_agents(review=("codex",))
+    assert single.orchestrate().exit_code is ExitCode.ACCEPTED
+    assert single.asked("WP01", "implementation") == ["codex"]
+
+
+def test_an_attempts_files_are_never_overwritten(single: World) -> None:
+    single.acts["WP01", "implementation"] = [Act(returncode=1)]
+    single.orchestrate()
+    folder = single.root / ".kittify" / "logs" / "run-1"
+    prompts = sorted(path.name for path in folder.glob("*.prompt.md"))
+    assert prompts == [
+        "WP01-implementation-1.prompt.md",
+        "WP01-implementation-2.prompt.md",
+        "WP01-review-1.prompt.md",
+    ]
+
+
+def test_the_policy_says_what_is_true_of_the_agent_that_a_call_is_about(single: World) -> None:
+    single.with_agents(review=("codex",))
+    single.orchestrate()
+    said = [
+        (argv[1], json.loads(argv[argv.index("--policy") + 1]))
+        for argv in single.host.log
+        if "--policy" in argv
+    ]
+    claude, codex = get_agent("claude-code").family, get_agent("codex").family
+    assert claude != codex
+    families = [(command, policy["agent_family"], policy["sandbox_mode"]) for command, policy in said]
+    assert families == [
+        ("start-implementation", claude, "workspace_write"),
+        ("transition", claude, "workspace_write"),
+        ("start-review", codex, "read_only"),
+        ("transition", codex, "read_only"),
+    ]
+    assert {policy["orchestrator_id"] for _, policy in said} == {"spec-kitty-orchestrator"}
+
+
+def test_the_users_own_time_limit_for_an_agent_counts(single: World) -> None:
+    single.with_agents(settings={"claude-code": AgentSettings(timeout_seconds=7.0)})
+    seen: list[float] = []
+    start = single.start
+
+    async def note(launch, *rest):  # type: ignore[no-untyped-def]
+        seen.append(launch.limits.timeout)
+        return await start(launch, *rest)
+
+    single.start = note  # type: ignore[method-assign]
+    single.orchestrate()
+    assert seen == [7.0, 7.0]
+
+
+# Found in a lane: what a run does with a work package that it did not put there.
+
+
+def _records(world: World) -> list:  # type: ignore[type-arg]
+    assert world.state is not None
+    return list(world.state.work_packages.values())
+
+
+FOUND = {
+    # lane, actor, recorded as ours → lanes at the end, attempts made, exit code
+    "planned": ("planned", None, False, "done", 2, ExitCode.ACCEPTED),
+    "in progress, ours": ("in_progress", ACTOR, True, "done", 2, ExitCode.ACCEPTED),
+    "in progress, our actor's but not recorded": ("in_progress", ACTOR, False, "done", 2, ExitCode.ACCEPTED),
+    "in progress, another's": ("in_progress", "someone", False, "in_progress", 0, ExitCode.ATTENTION),
+    "for review": ("for_review", "someone", False, "done", 1, ExitCode.ACCEPTED),
+    "in review, ours": ("in_review", ACTOR, True, "done", 1, ExitCode.ACCEPTED),
+    "in review, not recorded": ("in_review", ACTOR, False, "in_review", 0, ExitCode.ATTENTION),
+    "approved": ("approved", ACTOR, False, "approved", 0, ExitCode.ACCEPTED),
+    "done": ("done", ACTOR, False, "done", 0, ExitCode.ACCEPTED),
+    "blocked": ("blocked", ACTOR, True, "blocked", 0, ExitCode.ATTENTION),
+    "canceled": ("canceled", ACTOR, True, "canceled", 0, ExitCode.ATTENTION),
+}
+
+
+@pytest.mark.parametrize(
+    ("lane", "actor", "ours", "after", "attempts", "code"), FOUND.values(), ids=FOUND.keys()
+)
+def test_a_work_package_is_taken_up_from_where_it_is_found(
+    single: World, lane: str, actor: str | None, ours: bool, after: str, attempts: int, code: ExitCode
+) -> None:
+    if actor is not None:
+        single.stand("WP01", lane, actor)
+        single.fake.commit("WP01")
+        single.fake.mark("WP01")
+    single.open_run_state().record("WP01").ours = ours
+    end = single.orchestrate()
+    assert single.lanes() == {"WP01": after}
+    assert len(single.attempts) == attempts
+    assert end.exit_code is code
+
+
+def test_our_own_unfinished_work_is_gone_on_with_even_when_it_is_not_committed(single: World) -> None:
+    """start-implementation would refuse a dirty workspace; what is recorded as ours is looked up instead."""
+    single.stand("WP01", "in_progress")
+    path = single.root / ".worktrees" / f"{single.fake.slug}-lane-a"
+    assert path.is_dir()
+    single.fake.workspaces.dirty.add(path)  # type: ignore[attr-defined]
+    single.open_run_state().record("WP01").ours = True
+    assert single.orchestrate().exit_code is ExitCode.ACCEPTED
+    assert "start-implementation" not in single.host.commands()
+
+
+def test_no_agent_is_let_loose_in_a_plain_folder(single: World) -> None:
+    single.stand("WP01", "in_progress")
+    single.open_run_state().record("WP01").ours = True
+    (single.root / ".worktrees" / f"{single.fake.slug}-lane-a" / ".git").unlink()
+    end = single.orchestrate()
+    assert end.exit_code is ExitCode.ATTENTION
+    assert not single.attempts
+    assert "is a plain folder, not a worktree" in end.lines[1]
+
+
+def test_a_missing_prompt_file_leaves_the_work_package_and_says_so(single: World) -> None:
+    (prompt,) = (single.root / "kitty-specs" / single.fake.slug / "tasks").glob("WP01*")
+    Path(prompt).unlink()
+    end = single.orchestrate()
+    assert end.exit_code is ExitCode.ATTENTION
+    assert not single.attempts
+    assert "cannot read the prompt file" in end.lines[1]
+
+
+def test_what_people_unblock_starts_with_all_its_retries(single: World) -> None:
+    single.acts["WP01", "review"] = [reject(word) for word in ("one", "two", "three")]
+    single.orchestrate()
+    single.fake.wps["WP01"]["lane"] = "in_progress"
+    single.acts["WP01", "review"] = [reject("four"), reject("five")]
+    assert single.orchestrate().exit_code is ExitCode.ACCEPTED
+    assert "three" in single.prompts("WP01", "implementation")[3]

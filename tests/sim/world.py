@@ -1,0 +1,262 @@
+"""A mission on paper: the fake host, simulated agents and Trio's clock, so that hours pass in no time.
+
+Everything between them is the real thing: mission, work packages, decisions, host client, transcripts.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import re
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import trio
+from attrs import define, evolve, field, frozen
+from conformance.fake_host import FakeHost
+from conformance.in_process import InProcessHost, make_fake_project
+from trio.testing import MockClock
+
+from spec_kitty_orchestrator.agents.spec import Role
+from spec_kitty_orchestrator.config import Settings
+from spec_kitty_orchestrator.events import Event, EventStream
+from spec_kitty_orchestrator.host import HostClient, HostEndpoint
+from spec_kitty_orchestrator.identity import ProcessIdentity
+from spec_kitty_orchestrator.mission import Mission, MissionEnd
+from spec_kitty_orchestrator.process import EndedBy, Ending, Launch, OutputSink
+from spec_kitty_orchestrator.run import AgentKit, Run, Slots, known_agents, new_roster
+from spec_kitty_orchestrator.run_state import RunState, RunStore
+
+CAPTURES = Path(__file__).parents[1] / "data" / "captures"
+ACTOR = "the-run"
+REF = re.compile(r"^Review reference: (\S+)$", re.MULTILINE)
+WP = re.compile(r"^Work package: (\S+) of mission", re.MULTILINE)
+APPROVE = "approved"
+
+
+@frozen
+class Act:
+    """What a simulated agent does in one attempt, which takes `seconds`.
+
+    Attributes:
+        verdict: what a reviewer says; None: it ends its work in silence.
+        commit, mark: whether an implementer commits and marks its subtasks.
+        fails: the name of a capture to speak instead, `http429`; the exit status is then 1.
+        ended_by: how the attempt ends, when not by itself.
+        then: called at the end, for what happens meanwhile.
+    """
+
+    seconds: float = 60.0
+    verdict: str | None = APPROVE
+    feedback: str = ""
+    commit: bool = True
+    mark: bool = True
+    fails: str | None = None
+    returncode: int | None = 0
+    ended_by: EndedBy = EndedBy.EXITED
+    then: Callable[[], None] = lambda: None
+
+
+GOOD = Act()
+
+
+def reject(feedback: str) -> Act:
+    """A review that asks for changes."""
+    return Act(verdict="changes_requested", feedback=feedback)
+
+
+class Stopped(Exception):
+    """The run was stopped, as Ctrl-C stops it."""
+
+
+@frozen
+class Attempt:
+    """One attempt that was made, with what the agent was told."""
+
+    started: float
+    agent: str
+    wp_id: str
+    role: Role
+    prompt: str
+
+
+@define(slots=False)  # tests replace methods of it
+class World:
+    """One mission and its agents.
+
+    Attributes:
+        acts: (work package, role) → what its attempts do, in order; then `GOOD` for ever.
+        agent_acts: agent id → the same for whatever it is asked, before `acts`.
+    """
+
+    root: Path
+    fake: FakeHost
+    host: InProcessHost
+    settings: Settings
+    acts: dict[tuple[str, str], list[Act]] = field(factory=dict)
+    agent_acts: dict[str, list[Act]] = field(factory=dict)
+    attempts: list[Attempt] = field(factory=list)
+    events: list[Event] = field(factory=list)
+    at_work: int = 0
+    most_at_work: int = 0
+    stopped: int = 0
+    programs: dict[str, Path | None] = field(factory=dict)
+    state: RunState | None = None
+
+    def with_agents(self, **changes: Any) -> World:
+        """Changes settings under `agents:`."""
+        self.settings = evolve(self.settings, agents=evolve(self.settings.agents, **changes))
+        return self
+
+    def orchestrate(self, stop_after: float = math.inf) -> MissionEnd:
+        """One run of the mission, from the state that the last one left, if any.
+
+        Stopped after so many seconds of the clock, it raises Stopped.
+        """
+        return trio.run(self._orchestrate, stop_after, clock=MockClock(autojump_threshold=0))
+
+    async def _orchestrate(self, stop_after: float) -> MissionEnd:
+        run = self.open_run()
+        first = await run.host.mission_state()
+        with trio.move_on_after(stop_after):
+            return await Mission(run, first).orchestrate()
+        raise Stopped
+
+    def open_run(self) -> Run:
+        """The run's services, as the supervisor opens them, but for process and terminal."""
+        specs = known_agents(self.settings)
+        for agent in (*self.settings.agents.implementation, *self.settings.agents.review):
+            self.programs.setdefault(agent, Path("/sim") / agent)
+        kit = AgentKit(specs, self.programs, {}, self.start, trio.Event())
+        store = RunStore(self.root / ".kittify")
+        state = self.open_run_state()
+        endpoint = HostEndpoint(Path("/sim/spec-kitty"), self.root, environ={})
+        return Run(
+            repo_root=self.root,
+            settings=self.settings,
+            host=HostClient(endpoint, self.fake.slug, ACTOR, run=self.host),
+            agents=kit,
+            store=store,
+            state=state,
+            events=EventStream(self.events.append),
+            roster=new_roster(kit),
+            slots=Slots(trio.CapacityLimiter(self.settings.max_concurrent_wps)),
+            jitter=lambda: 0.0,
+        )
+
+    def open_run_state(self) -> RunState:
+        """What is remembered so far; a new run when there is nothing."""
+        if self.state is None:
+            me = ProcessIdentity.of(os.getpid())
+            self.state = RunState("run-1", self.fake.slug, ACTOR, "2026-01-01T00:00:00+00:00", me)
+        for record in self.state.work_packages.values():
+            record.forgive()
+        return self.state
+
+    async def start(
+        self,
+        launch: Launch,
+        sink: OutputSink,
+        kill_now: trio.Event,
+        on_start: Callable[[ProcessIdentity], None],
+    ) -> Ending:
+        """Plays one attempt; implements `StartAttempt`."""
+        agent, prompt = Path(launch.argv[0]).name, launch.prompt_file.read_text(encoding="utf-8")
+        found = WP.search(prompt)
+        assert found is not None
+        wp_id, role = found[1], Role.REVIEW if REF.search(prompt) else Role.IMPLEMENTATION
+        on_start(ProcessIdentity.of(os.getpid()))
+        self.attempts.append(Attempt(trio.current_time(), agent, wp_id, role, prompt))
+        act = self._next_act(agent, wp_id, role)
+        self.at_work += 1
+        self.most_at_work = max(self.most_at_work, self.at_work)
+        try:
+            await trio.sleep(act.seconds)
+        except trio.Cancelled:
+            self.stopped += 1
+            raise
+        finally:
+            self.at_work -= 1
+        return self._end(act, wp_id, prompt, agent, sink)
+
+    def _next_act(self, agent: str, wp_id: str, role: Role) -> Act:
+        for waiting in (self.agent_acts.get(agent), self.acts.get((wp_id, role.value))):
+            if waiting:
+                return waiting.pop(0)
+        return GOOD
+
+    def _end(self, act: Act, wp_id: str, prompt: str, agent: str, sink: OutputSink) -> Ending:
+        act.then()
+        if act.fails is not None:
+            for stream in ("stdout", "stderr"):
+                path = CAPTURES / agent / f"{act.fails}.{stream}"
+                getattr(sink, f"feed_{stream}")(path.read_bytes())
+            return Ending(1, None, act.ended_by, (), act.seconds)
+        if act.ended_by is not EndedBy.EXITED:  # stopped before it could say or do anything
+            return Ending(None, None, act.ended_by, (), act.seconds)
+        reference = REF.search(prompt)
+        if reference is None:
+            if act.commit:
+                self.fake.commit(wp_id)
+            if act.mark:
+                self.fake.mark(wp_id)
+            sink.feed_stdout(_spoken(agent, f"I did {wp_id}."))
+        else:
+            said = {"review_ref": reference[1], "verdict": act.verdict, "feedback": act.feedback}
+            sink.feed_stdout(_spoken(agent, json.dumps(said) if act.verdict else "I looked at it."))
+        return Ending(act.returncode, None, act.ended_by, (), act.seconds)
+
+    # What tests arrange.
+
+    def stand(self, wp_id: str, lane: str, actor: str = ACTOR) -> None:
+        """Has `actor` claim a work package, then puts it into a lane."""
+        policy = {
+            "orchestrator_id": "x",
+            "orchestrator_version": "1",
+            "agent_family": "x",
+            "approval_mode": "supervised",
+            "sandbox_mode": "none",
+            "network_mode": "none",
+            "dangerous_flags": [],
+        }
+        of_wp = ["--mission", self.fake.slug, "--wp", wp_id, "--actor", actor]
+        argv = ["orchestrator-api", "start-implementation", *of_wp, "--policy", json.dumps(policy)]
+        said = self.fake.call(argv)
+        assert said.returncode == 0, said
+        self.fake.wps[wp_id]["lane"] = lane
+
+    # What tests ask.
+
+    def lanes(self) -> dict[str, str]:
+        """Where every work package stands at the host."""
+        return {wp_id: self.fake.lane(wp_id) for wp_id in self.fake.wps}
+
+    def asked(self, wp_id: str, role: str) -> list[str]:
+        """The agents that were asked, in order."""
+        return [made.agent for made in self.attempts if (made.wp_id, made.role.value) == (wp_id, role)]
+
+    def prompts(self, wp_id: str, role: str) -> list[str]:
+        """What they were told, in order."""
+        return [made.prompt for made in self.attempts if (made.wp_id, made.role.value) == (wp_id, role)]
+
+    def said(self, kind: type[Event]) -> list[Event]:
+        """The events of one kind, in order."""
+        return [event for event in self.events if isinstance(event, kind)]
+
+
+def _spoken(agent: str, text: str) -> bytes:
+    """A final text in the format of the agent."""
+    if agent == "claude-code":
+        event: Mapping[str, Any] = {"type": "result", "subtype": "success", "is_error": False, "result": text}
+        return json.dumps(event).encode() + b"\n"
+    assert agent == "codex", agent
+    item = {"type": "item.completed", "item": {"type": "agent_message", "text": text}}
+    return json.dumps(item).encode() + b"\n" + b'{"type":"turn.completed","usage":{}}\n'
+
+
+def make_world(root: Path, work_packages: Mapping[str, Sequence[str]], seconds: float = 2.0) -> World:
+    """A planned mission; each host call takes `seconds` of the clock, as the real one does of the CPU's."""
+    fake = make_fake_project(root, work_packages)
+    return World(root, fake, InProcessHost(fake, seconds), Settings())
