@@ -198,7 +198,7 @@ def enter(tmp_path: Path, clean_environ: dict[str, str], trace: Trace) -> Callab
     """Copies a made project into the test's own arena."""
 
     def _enter(template: Project) -> Arena:
-        root = tmp_path / "project"
+        root = tmp_path / "my project"  # with a space: paths are quoted wherever they are words of a command
         shutil.copytree(template.root, root, symlinks=True)
         log = shlex.quote(str(tmp_path / "host-calls"))
         real = shlex.quote(str(template.host))

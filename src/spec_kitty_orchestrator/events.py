@@ -130,10 +130,11 @@ class RetryPlanned(WpEvent):
     role: str
     agent: str
     delay: float
+    reason: str
 
     @property
     def line(self) -> str:
-        return f"{self.wp_id} {self.role}: {self.agent} tries again in {self.delay:.0f} s"
+        return f"{self.wp_id} {self.role}: {self.agent} tries again in {self.delay:.0f} s ({self.reason})"
 
 
 @frozen

@@ -11,7 +11,7 @@ import click
 from ..errors import ExitCode
 
 
-@click.command("demo")
+@click.command("demo", short_help="Have a small project built by a scripted agent.")
 @click.option(
     "--dir",
     "folder",
@@ -38,8 +38,8 @@ def run_demo(folder: Path | None) -> ExitCode:
     from ..host_program import find_host_binary
     from .orchestrate import OrchestrateRequest, orchestrate
 
-    root = (folder or Path(tempfile.mkdtemp(prefix="spec-kitty-demo-"))).absolute()
     host = find_host_binary(None, os.environ)
+    root = (folder or Path(tempfile.mkdtemp(prefix="spec-kitty-demo-"))).absolute()
     click.echo(f"Making a project and a mission of four work packages in {root} ...")
     project = make_demo(root, host)
     click.echo(f"$ spec-kitty-orchestrator orchestrate --mission {project.mission} --repo-root {root}")
