@@ -81,7 +81,8 @@ class Asking:
         elif isinstance(decision, ParkAgent):
             self.run.events.emit(AgentParked(agent, self.run.roster.park(agent, decision.seconds)))
         elif isinstance(decision, Retry):
-            self.run.events.emit(RetryPlanned(self.wp_id, role.value, agent, decision.delay, failure.kind.value))
+            why = failure.kind.value
+            self.run.events.emit(RetryPlanned(self.wp_id, role.value, agent, decision.delay, why))
             await self._wait(decision.delay)
 
     async def _wait(self, seconds: float) -> None:
