@@ -99,7 +99,7 @@ Review the work that was done for this work package. You judge; you do not mend.
 Work package: {wp_id} of mission {mission}
 Your folder: {workspace}
 Branch under review: {branch}; it started from {base}
-See the change with: git diff {base}...HEAD
+See the change with: git diff --no-ext-diff {base}...HEAD
 Review reference: {review_ref}
 
 Rules:

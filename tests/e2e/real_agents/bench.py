@@ -1,0 +1,174 @@
+"""A repository with a linked worktree in which one real CLI makes one attempt, as a run would have it."""
+
+from __future__ import annotations
+
+import subprocess
+import time
+import uuid
+from pathlib import Path
+
+import psutil
+import trio
+from attrs import define, field, frozen
+
+from spec_kitty_orchestrator.agents.failure import Failure, classify
+from spec_kitty_orchestrator.agents.spec import AgentSettings, AgentSpec, CommandContext, Role, command_line
+from spec_kitty_orchestrator.agents.transcript import Transcript, open_reader
+from spec_kitty_orchestrator.process import Ending, Launch, Limits, run_attempt
+from spec_kitty_orchestrator.prompts import Assignment, implementation_prompt, review_prompt
+
+from .rigs import Rig
+
+MARK = "SK_ORCH_TEST_BENCH"
+REVIEW_REF = "review/WP01/1-0badcafe"
+
+_WORK_PACKAGE = """\
+---
+work_package_id: WP01
+subtasks: ["T001", "T002"]
+owned_files: ["out/wp01.txt"]
+---
+
+# WP01: Write a line
+
+Write the line `the work of WP01` to `out/wp01.txt`.
+"""
+
+
+@frozen
+class Outcome:
+    """What came of an attempt; `failure` is None for a success."""
+
+    ending: Ending
+    transcript: Transcript
+    failure: Failure | None
+
+
+@define
+class Bench:
+    """One agent's place. `repo` is the primary checkout, `workspace` the worktree."""
+
+    folder: Path
+    spec: AgentSpec
+    binary: Path
+    rig: Rig
+    environ: dict[str, str]
+    base: str = ""
+    mark: str = field(factory=lambda: uuid.uuid4().hex)
+
+    @property
+    def repo(self) -> Path:
+        return self.folder / "project"
+
+    @property
+    def workspace(self) -> Path:
+        return self.repo / ".worktrees" / "m-lane-a"
+
+    @property
+    def planning_dir(self) -> Path:
+        return self.repo / "kitty-specs" / "m"
+
+    @property
+    def marks(self) -> list[str]:
+        """The subtasks that were marked, in order."""
+        told = self.planning_dir / "marks"
+        return told.read_text().split() if told.exists() else []
+
+    def git(self, *args: str, cwd: Path | None = None) -> str:
+        done = subprocess.run(
+            ("git", *args),
+            cwd=cwd or self.workspace,
+            env=self.environ,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        return done.stdout.strip()
+
+    def build(self) -> None:
+        """Makes the repository, the worktree, the home folder, and a host that only takes marks."""
+        self.planning_dir.mkdir(parents=True)
+        (self.planning_dir / "spec.md").write_text("# Spec\n")
+        self.git("init", "-q", "-b", "main", cwd=self.repo)
+        # In the repository: gemini's shell does not see the settings of the home folder.
+        self.git("config", "user.name", "Bench", cwd=self.repo)
+        self.git("config", "user.email", "bench@example.invalid", cwd=self.repo)
+        (self.repo / ".gitignore").write_text(".worktrees/\n")
+        self.git("add", "-A", cwd=self.repo)
+        self.git("commit", "-q", "-m", "Start", cwd=self.repo)
+        self.git("worktree", "add", "-q", "-b", "kitty/m-lane-a", str(self.workspace), cwd=self.repo)
+        self.base = self.git("rev-parse", "HEAD")
+        host = self.folder / "host"
+        host.write_text(f'#!/bin/sh\necho "$4" >> {self.planning_dir}/marks\n')
+        host.chmod(0o755)
+        self.rig.furnish(Path(self.environ["HOME"]))
+
+    def do_the_work(self) -> None:
+        """Commits what a reviewer is to see."""
+        (self.workspace / "out").mkdir()
+        (self.workspace / "out" / "wp01.txt").write_text("the work of WP01\n")
+        self.git("add", "out/wp01.txt")
+        self.git("commit", "-q", "-m", "Do WP01")
+
+    async def attempt(self, role: Role, seconds: float = 90.0) -> Outcome:
+        """One attempt, started and ended as every one is."""
+        attempt_dir = self.folder / f"attempt-{uuid.uuid4().hex[:8]}"
+        attempt_dir.mkdir()
+        context = CommandContext(
+            binary=self.binary,
+            workspace=self.workspace,
+            git_dir=self.repo / ".git" / "worktrees" / "m-lane-a",
+            common_git_dir=self.repo / ".git",
+            planning_dir=self.planning_dir,
+            attempt_dir=attempt_dir,
+            settings=AgentSettings(extra_args=self.rig.extra_args, env=self.rig.env),
+        )
+        line = command_line(self.spec, role, context)
+        for path, text in line.files.items():
+            path.write_text(text)
+        prompt = attempt_dir / "prompt.md"
+        prompt.write_text(self._prompt(role))
+        env = {**self.environ, MARK: self.mark, **line.env}
+        limits = Limits(timeout=seconds, grace=2.0)
+        launch = Launch(line.argv, self.workspace, env, prompt, attempt_dir / "log", limits)
+        reader = open_reader(self.spec)
+        ending = await run_attempt(launch, reader, trio.Event(), lambda _: None)
+        transcript = reader.finish()
+        return Outcome(ending, transcript, classify(self.spec, ending, transcript))
+
+    def _prompt(self, role: Role) -> str:
+        assignment = Assignment(
+            mission="m",
+            wp_id="WP01",
+            text=_WORK_PACKAGE,
+            workspace=self.workspace,
+            branch="kitty/m-lane-a",
+            base=self.base,
+            host_command=self.folder / "host",
+        )
+        if role is Role.REVIEW:
+            return review_prompt(assignment, REVIEW_REF)
+        return implementation_prompt(assignment)
+
+    async def until_napping(self) -> None:
+        """Returns once the agent's shell tool is asleep."""
+        with trio.fail_after(90):
+            while not (self.workspace / "napping").exists():  # noqa: ASYNC110 - another program's file
+                await trio.sleep(0.05)
+
+    def survivors(self, *words: str) -> list[str]:
+        """What still runs of this attempt: by its environment, or by a word of its command line."""
+        found = []
+        for process in psutil.process_iter():
+            try:
+                ours = process.environ().get(MARK) == self.mark or set(words) & set(process.cmdline())
+                if ours and process.status() != psutil.STATUS_ZOMBIE:
+                    found.append(f"{process.pid} {process.cmdline()}")
+            except psutil.Error:
+                continue
+        return found
+
+
+def nap_seconds() -> str:
+    """A number of seconds that no other process sleeps for; it tells this one by its command line."""
+    return f"300.{time.monotonic_ns() % 10**9}"

@@ -1,0 +1,75 @@
+"""What the scripted model decides: from the prompt and what its tools answered so far, the next step.
+
+It plays an implementer or a reviewer of our protocol, whichever the prompt asks for, and knows nothing
+of any agent or API.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+
+from attrs import frozen
+
+NAP = "sleep 300"
+DONE = "All subtasks are done."
+
+
+@frozen
+class Run:
+    """Have the agent's shell tool run this."""
+
+    command: str
+
+
+@frozen
+class Say:
+    """End with these words."""
+
+    text: str
+
+
+def next_step(scenario: str, prompt: str, results: tuple[str, ...]) -> Run | Say:
+    """`work`: do what the prompt asks; `meddle`: try to write by every way that a reviewer might find;
+    `nap-NUMBER`: have the shell sleep for so long."""
+    if scenario.startswith("nap-"):
+        return Run(f"touch napping; sleep {scenario.partition('-')[2]}") if not results else Say(DONE)
+    if scenario == "meddle":
+        ways = ["git diff HEAD > leak-1.txt", "git diff HEAD --output=leak-2.txt", "echo x > leak-3.txt"]
+        return Run(ways[len(results)]) if len(results) < len(ways) else Say(DONE)
+    return _review(prompt, results) if "Review reference:" in prompt else _implement(prompt, results)
+
+
+def _implement(prompt: str, results: tuple[str, ...]) -> Run | Say:
+    wp_id = _told(r'<work-package id="(\w+)"', prompt)
+    paths = json.loads(_told(r"^owned_files: (\[.*\])$", prompt))
+    tasks = json.loads(_told(r"^subtasks: (\[.*\])$", prompt))
+    mark = _told(r"^ *(\S.* agent tasks mark-status T001 .*)$", prompt)
+    write = [f"mkdir -p {shlex.quote(path.rpartition('/')[0] or '.')}" for path in paths]
+    write += [f"echo 'the work of {wp_id}' >> {shlex.quote(path)}" for path in paths]
+    names = " ".join(map(shlex.quote, paths))
+    steps = [
+        " && ".join([*write, f"git add {names}", f"git commit -q -m 'Do {wp_id}'"]),
+        *(mark.replace("T001", task) for task in tasks),
+    ]
+    return Run(steps[len(results)]) if len(results) < len(steps) else Say(DONE)
+
+
+def _review(prompt: str, results: tuple[str, ...]) -> Run | Say:
+    if not results:
+        return Run(_told(r"^See the change with: (.*)$", prompt))
+    wp_id = _told(r'<work-package id="(\w+)"', prompt)
+    seen = f"+the work of {wp_id}" in results[0]
+    verdict = {
+        "review_ref": _told(r"^Review reference: (\S+)$", prompt),
+        "verdict": "approved" if seen else "changes_requested",
+        "feedback": "" if seen else f"the work of {wp_id} is not in the change; git said: {results[0][:500]}",
+    }
+    return Say(f"I looked at the change.\n\n{json.dumps(verdict)}")
+
+
+def _told(pattern: str, prompt: str) -> str:
+    found = re.search(pattern, prompt, re.MULTILINE)
+    assert found, f"the prompt does not say {pattern}"
+    return found.group(1)

@@ -1,0 +1,97 @@
+"""The real CLIs, started and stopped by our own hands, against a scripted model."""
+
+from __future__ import annotations
+
+import pytest
+import trio
+
+from spec_kitty_orchestrator.agents.spec import FailureKind, Role
+from spec_kitty_orchestrator.process import EndedBy
+from spec_kitty_orchestrator.verdict import read_verdict
+
+from .bench import REVIEW_REF, nap_seconds
+from .conftest import NewBench
+from .rigs import RIGS
+
+pytestmark = [pytest.mark.e2e, pytest.mark.real_agents]
+
+AGENTS = sorted(RIGS)
+FAILURES = [(agent_id, scenario) for agent_id in AGENTS for scenario in RIGS[agent_id].failures]
+
+PATIENCE = 30.0
+"""Seconds for a failure to show; codex waits for its network until it is stopped."""
+
+
+@pytest.mark.parametrize("agent_id", AGENTS)
+async def test_an_implementer_writes_commits_and_marks(agent_id: str, new_bench: NewBench) -> None:
+    bench = new_bench(agent_id, "work")
+    outcome = await bench.attempt(Role.IMPLEMENTATION)
+    assert outcome.failure is None
+    assert outcome.ending.ended_by is EndedBy.EXITED
+    assert bench.git("log", "--format=%s", f"{bench.base}..HEAD") == "Do WP01"
+    assert bench.git("show", "HEAD:out/wp01.txt") == "the work of WP01"
+    assert bench.marks == ["T001", "T002"]
+    assert outcome.transcript.usage.output_tokens
+    assert outcome.transcript.session_id
+    assert not bench.survivors()
+
+
+@pytest.mark.parametrize("agent_id", AGENTS)
+async def test_a_reviewer_sees_the_change_and_gives_the_verdict(agent_id: str, new_bench: NewBench) -> None:
+    bench = new_bench(agent_id, "work")
+    bench.do_the_work()
+    outcome = await bench.attempt(Role.REVIEW)
+    assert outcome.failure is None
+    verdict = read_verdict(outcome.transcript.final_text, REVIEW_REF)
+    assert verdict is not None
+    assert verdict.approved, verdict.feedback
+    assert bench.git("status", "--porcelain") == ""
+
+
+@pytest.mark.parametrize("agent_id", AGENTS)
+async def test_a_reviewer_cannot_write(agent_id: str, new_bench: NewBench) -> None:
+    bench = new_bench(agent_id, "meddle")
+    (bench.workspace / "spec.txt").write_text("dirty\n")
+    bench.git("add", "spec.txt")
+    outcome = await bench.attempt(Role.REVIEW)
+    assert outcome.failure is None
+    left = {path.name for path in bench.workspace.iterdir()} - {
+        ".git",
+        ".gitignore",
+        "kitty-specs",
+        "spec.txt",
+    }
+    assert left <= ({"leak-2.txt"} if "--output" in bench.spec.note else set())
+
+
+@pytest.mark.parametrize(("agent_id", "scenario"), FAILURES)
+async def test_a_failure_of_the_model_is_known_for_what_it_is(
+    agent_id: str, scenario: str, new_bench: NewBench
+) -> None:
+    bench = new_bench(agent_id, scenario)
+    outcome = await bench.attempt(Role.IMPLEMENTATION, seconds=PATIENCE)
+    assert outcome.failure is not None
+    assert outcome.failure.kind is RIGS[agent_id].failures[scenario], outcome.failure.message
+    assert bench.git("rev-parse", "HEAD") == bench.base
+
+
+@pytest.mark.parametrize("agent_id", AGENTS)
+async def test_nothing_survives_a_stop_while_the_shell_tool_runs(agent_id: str, new_bench: NewBench) -> None:
+    nap = nap_seconds()
+    bench = new_bench(agent_id, f"nap-{nap}")
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(bench.attempt, Role.IMPLEMENTATION)
+        await bench.until_napping()
+        assert bench.survivors(nap)
+        nursery.cancel_scope.cancel()
+    assert not bench.survivors(nap)
+
+
+@pytest.mark.parametrize("agent_id", ["claude-code"])
+async def test_a_time_limit_ends_it_with_its_shell(agent_id: str, new_bench: NewBench) -> None:
+    nap = nap_seconds()
+    bench = new_bench(agent_id, f"nap-{nap}")
+    outcome = await bench.attempt(Role.IMPLEMENTATION, seconds=8.0)
+    assert outcome.failure is not None
+    assert outcome.failure.kind is FailureKind.TIMEOUT
+    assert not bench.survivors(nap)
