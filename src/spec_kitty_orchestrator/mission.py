@@ -233,8 +233,8 @@ class Mission:
             try:
                 accepted = await self.run.host.accept_mission()
             except MissionNotReady as refusal:
-                open_wps = ", ".join(refusal.incomplete_wps)
-                return MissionEnd(ExitCode.ATTENTION, (f"mission {mission} was not accepted: open: {open_wps}",))
+                left = ", ".join(refusal.incomplete_wps)
+                return MissionEnd(ExitCode.ATTENTION, (f"mission {mission} was not accepted, open: {left}",))
             except HostRefused as refusal:
                 return MissionEnd(ExitCode.ATTENTION, (f"mission {mission} was not accepted: {refusal}",))
             merge = f"; merge it with: spec-kitty orchestrator-api merge-mission --mission {mission}"

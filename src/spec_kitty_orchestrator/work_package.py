@@ -299,7 +299,7 @@ class WorkPackage:
         except HostRefused as refusal:
             raise Settled(self._left(refusal.message)) from refusal
         self.taken_into_review = False
-        self._moved(reply.to_lane, "" if request.to.is_accepted else request.note)
+        self._moved(reply.to_lane, request.note if request.to is Lane.BLOCKED else "")
 
     def _moved(self, lane: Lane, detail: str = "") -> None:
         self.lane = lane

@@ -155,7 +155,7 @@ def test_an_acceptance_that_the_host_refuses_is_told(single: World) -> None:
     assert "WP01" in end.lines[0]
 
 
-LOST = [fault for fault in Fault]
+LOST = list(Fault)
 
 
 @pytest.mark.parametrize("fault", LOST)

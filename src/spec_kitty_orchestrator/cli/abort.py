@@ -10,7 +10,7 @@ from ..errors import ExitCode
 from .orchestrate import repo_root_option
 
 
-@click.command("abort")
+@click.command("abort", short_help="Stop the live run; record it as aborted.")
 @click.option(
     "--cleanup-worktrees",
     is_flag=True,

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from ..probe import Found
 
 
-@click.command("agents")
+@click.command("agents", short_help="Show the known agents and what is installed.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON array instead of a table.")
 def agents_command(as_json: bool) -> None:
     """List the agents that are known, and what is installed of them."""

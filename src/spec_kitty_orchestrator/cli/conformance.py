@@ -23,7 +23,7 @@ OUTCOMES = {
 """pytest's exit statuses; the suite itself gives 3 when the host cannot be run. All others are our fault."""
 
 
-@click.command("conformance")
+@click.command("conformance", short_help="Check a host against the contract.")
 @click.option(
     "--host-bin",
     metavar="PATH",

@@ -10,7 +10,7 @@ from ..errors import ExitCode
 from .orchestrate import repo_root_option
 
 
-@click.command("doctor")
+@click.command("doctor", short_help="Check what a run needs.")
 @repo_root_option
 @click.pass_context
 def doctor_command(context: click.Context, repo_root: Path | None) -> None:

@@ -26,6 +26,7 @@ COMMANDS = {
 }
 """Name → module and function; the modules import nothing heavy until they are run."""
 
+PROGRAM = "spec-kitty-orchestrator"
 EXIT_CODES = "\b\nExit codes:\n" + "\n".join(f"  {code.value:>3}  {code.meaning}" for code in ExitCode)
 
 
@@ -47,7 +48,7 @@ class LazyGroup(click.Group):
 
 
 @click.group(cls=LazyGroup, epilog=EXIT_CODES, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(__version__, prog_name="spec-kitty-orchestrator")
+@click.version_option(__version__, prog_name=PROGRAM)
 def main() -> None:
     """Have coding agents implement and review every work package of a spec-kitty mission."""
 
@@ -56,7 +57,7 @@ def run() -> NoReturn:
     """The program. Never shows a traceback; always ends with one of the documented exit codes."""
     try:
         _refuse_windows()
-        code = main.main(standalone_mode=False)
+        code = main.main(prog_name=PROGRAM, standalone_mode=False)
     except click.ClickException as problem:
         problem.show()
         code = ExitCode.USAGE

@@ -42,7 +42,7 @@ class OrchestrateRequest:
         return Flags(self.impl_agent, self.review_agent, self.max_concurrent)
 
 
-@click.command("orchestrate")
+@click.command("orchestrate", short_help="Take a mission from planned to accepted.")
 @click.option("--mission", required=True, help="Slug, id or short id of the mission.")
 @click.option("--impl-agent", help="Agent that implements.  [default: claude-code]")
 @click.option("--review-agent", help="Agent that reviews.  [default: claude-code]")

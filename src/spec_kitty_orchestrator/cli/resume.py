@@ -10,7 +10,7 @@ from ..errors import ExitCode
 from .orchestrate import repo_root_option
 
 
-@click.command("resume")
+@click.command("resume", short_help="Go on with the last run.")
 @click.option("--actor", help="Who we are to the host.  [default: as in the run that goes on]")
 @repo_root_option
 @click.pass_context

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from ..run_state import RunState
 
 
-@click.command("status")
+@click.command("status", short_help="Show the last run.")
 @repo_root_option
 @click.pass_context
 def status_command(context: click.Context, repo_root: Path | None) -> None:
