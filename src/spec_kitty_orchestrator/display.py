@@ -50,7 +50,7 @@ class Lines:
     """One line for each event, with the time of day; a reader that has gone away is no trouble."""
 
     def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
+        self._stream: TextIO | None = stream
 
     def __enter__(self) -> Lines:
         return self
@@ -59,10 +59,12 @@ class Lines:
         return None
 
     def __call__(self, event: Event) -> None:
+        if self._stream is None:
+            return
         try:
             print(f"{utc_now()[11:19]} {event.line}", file=self._stream, flush=True)
         except (OSError, ValueError):
-            self._stream = open("/dev/null", "w", encoding="utf-8")  # noqa: SIM115 - for the rest of the run
+            self._stream = None
 
 
 @define

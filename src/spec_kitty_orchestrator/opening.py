@@ -156,15 +156,14 @@ def is_locked(repo_root: Path) -> bool:
     return False
 
 
-def begin_state(opened: Opened, before: RunState | None) -> RunState:
+def begin_state(request: Request, slug: str, before: RunState | None) -> RunState:
     """The state of a new run; what an earlier run of this mission, as this actor, holds stays held.
 
     Raises:
         UsageError: an unfinished run of another mission would be forgotten.
     """
-    request, slug = opened.request, opened.mission.mission_slug
     same = before is not None and (before.mission, before.actor) == (slug, request.actor)
-    if before is not None and before.mission != slug and before.status.is_resumable:
+    if before is not None and before.mission != slug and before.status.is_unfinished:
         raise UsageError(
             f"run {before.run_id} of mission {before.mission} is not finished",
             remedy="go on with it (resume) or give it up (abort), then start this one",

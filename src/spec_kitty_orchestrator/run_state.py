@@ -40,6 +40,11 @@ class RunStatus(str, enum.Enum):
         """Whether `resume` has something to go on with."""
         return self is not RunStatus.FINISHED
 
+    @property
+    def is_unfinished(self) -> bool:
+        """Whether forgetting the run would lose something that nobody has given up."""
+        return self in (RunStatus.RUNNING, RunStatus.INTERRUPTED, RunStatus.STOPPED)
+
 
 @define
 class AttemptRecord:

@@ -82,7 +82,7 @@ async def _supervise(request: Request, stop: StopControl, resume: bool) -> ExitC
         if resume and before is not None:
             state = continue_state(before, request.actor)
         else:
-            state = begin_state(opened, before)
+            state = begin_state(request, opened.mission.mission_slug, before)
         store.save(state)
         adopt_orphans()
         run = _open_run(opened, store, state, stop)

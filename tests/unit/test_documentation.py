@@ -1,0 +1,86 @@
+"""What the README shows is what the program does."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from spec_kitty_orchestrator.agents import all_agent_ids
+from spec_kitty_orchestrator.cli.main import COMMANDS
+from spec_kitty_orchestrator.config import FILE_NAME, Settings, load_settings
+from spec_kitty_orchestrator.errors import ConfigError, ExitCode
+from spec_kitty_orchestrator.run_state import Flags
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def shown(name: str) -> str:
+    """The block or table that follows the marker `<!-- name -->`."""
+    after = README.partition(f"<!-- {name} -->\n")[2]
+    assert after, f"README.md has no marker {name}"
+    fenced = re.match(r"```\w*\n(.*?)\n?```", after, re.DOTALL)
+    return fenced[1] if fenced else after.partition("\n\n")[0]
+
+
+def help_of(*command: str) -> str:
+    argv = [sys.executable, "-m", "spec_kitty_orchestrator", *command, "--help"]
+    return subprocess.run(argv, capture_output=True, text=True, check=True).stdout.rstrip()
+
+
+@pytest.mark.parametrize(("marker", "command"), [("help", ()), ("help orchestrate", ("orchestrate",))])
+def test_the_help_is_the_programs_own(marker: str, command: tuple[str, ...]) -> None:
+    assert shown(marker).splitlines()[1:] == help_of(*command).splitlines()
+
+
+def test_every_command_is_in_its_table() -> None:
+    for name in COMMANDS:
+        assert re.search(rf"^\| `{name}\b", README, re.MULTILINE), name
+
+
+def test_every_exit_code_is_documented_with_its_meaning() -> None:
+    rows = [f"| {code.value} | {code.meaning} |" for code in ExitCode]
+    assert shown("exit codes").splitlines()[2:] == rows
+    for code in ExitCode:
+        assert f"{code.value:>3}  {code.meaning}" in help_of()
+
+
+def test_the_configuration_can_be_loaded_and_shows_every_key(tmp_path: Path) -> None:
+    text = shown("configuration")
+    (tmp_path / FILE_NAME).write_text(text, encoding="utf-8")
+    settings = load_settings(tmp_path, {}, Flags())
+    assert settings.agents.custom["my-agent"].final_text == "message.text"
+    keys = set(re.findall(r"^ *(\w+):", text, re.MULTILINE))
+    wanted = {field.name for cls in _classes() for field in cls.__attrs_attrs__}
+    assert wanted <= keys
+
+
+def _classes() -> list[type]:
+    from spec_kitty_orchestrator import config
+    from spec_kitty_orchestrator.agents.custom import CustomAgent
+    from spec_kitty_orchestrator.agents.spec import AgentSettings
+
+    return [Settings, config.AgentChoice, config.PolicyModes, config.HostSettings, CustomAgent, AgentSettings]
+
+
+def test_the_wrong_configuration_is_refused_with_these_words(tmp_path: Path) -> None:
+    (tmp_path / FILE_NAME).write_text("max_concurrent_wps: four\nagents:\n  review:\n    - gemni\n")
+    with pytest.raises(ConfigError) as caught:
+        load_settings(tmp_path, {}, Flags())
+    assert caught.value.message == shown("wrong configuration")
+
+
+def test_every_agent_is_in_the_table_of_agents() -> None:
+    table = shown("agents")
+    for agent_id in all_agent_ids():
+        assert f"`{agent_id}`" in table
+
+
+def test_ci_runs_the_very_test_command_that_the_readme_gives() -> None:
+    (command,) = re.findall(r"^python3 -m venv .* -m pytest$", README, re.MULTILINE)
+    assert ".venv/bin/python -m pytest" in command
+    assert "README.md" in (ROOT / ".ci" / "run").read_text(encoding="utf-8")
