@@ -1,0 +1,153 @@
+"""The fake host beyond the suite's cases: what the real one was seen to do when it is misused."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conformance.fake_host import FakeHost
+from conformance.fake_rules import LANES
+from conformance.in_process import make_fake_project
+
+POLICY = json.dumps(
+    {
+        "orchestrator_id": "o", "orchestrator_version": "1", "agent_family": "f",
+        "approval_mode": "supervised",
+        "sandbox_mode": "none", "network_mode": "none", "dangerous_flags": [],
+    }
+)  # fmt: skip
+APPROVED = '{"reviewer": "r", "verdict": "approved", "reference": "x"}'
+REJECTED = APPROVED.replace("approved", "changes_requested")
+EVIDENCE = f'{{"review": {APPROVED}}}'
+
+
+@pytest.fixture
+def fake(tmp_path: Path) -> FakeHost:
+    return make_fake_project(tmp_path, {"WP01": [], "WP02": ["WP01"]})
+
+
+def ask(fake: FakeHost, command: str, *args: str, mission: str | None = None) -> dict[str, Any]:
+    """The envelope of a reply."""
+    about = ("--mission", fake.slug if mission is None else mission)
+    said = fake.call(["orchestrator-api", command, *about, *args])
+    envelope: dict[str, Any] = json.loads(said.stdout.splitlines()[-1])
+    assert said.returncode == (
+        0 if envelope["success"] else 2 if envelope["command"].endswith("unknown") else 1
+    )
+    return envelope
+
+
+def move(fake: FakeHost, to: str, *args: str) -> str:
+    """The error code of a move of WP01, or the lane where it is now."""
+    said = ask(fake, "transition", "--wp", "WP01", "--actor", "me", "--to", to, "--policy", POLICY, *args)
+    return str(said["error_code"] or fake.lane("WP01"))
+
+
+NO = "TRANSITION_REJECTED"
+MOVES: list[tuple[str, str, tuple[str, ...], str]] = [
+    ("planned", "claimed", (), "claimed"),
+    ("planned", "in_progress", (), NO),
+    ("planned", "planned", (), NO),
+    ("planned", "canceled", (), "canceled"),
+    ("planned", "doing", (), NO),
+    ("planned", "genesis", (), NO),
+    ("claimed", "planned", ("--note", "x"), NO),
+    ("claimed", "blocked", (), "blocked"),
+    ("in_progress", "planned", (), NO),
+    ("in_progress", "planned", ("--note", "x"), "planned"),
+    ("in_progress", "for_review", (), NO),
+    ("in_progress", "for_review", ("--force",), NO),
+    ("in_progress", "for_review", ("--force", "--note", "x"), "for_review"),
+    ("in_progress", "approved", ("--evidence-json", EVIDENCE), "approved"),
+    ("in_progress", "approved", ("--evidence-json", '{"review": "yes"}'), NO),
+    ("for_review", "in_progress", (), NO),
+    ("for_review", "blocked", (), "blocked"),
+    ("in_review", "approved", (), NO),
+    ("in_review", "approved", ("--evidence-json", EVIDENCE), NO),
+    ("in_review", "approved", ("--review-result-json", REJECTED), NO),
+    ("in_review", "approved", ("--review-result-json", APPROVED), "approved"),
+    ("in_review", "done", ("--review-result-json", APPROVED, "--evidence-json", EVIDENCE), "done"),
+    ("in_review", "done", ("--review-result-json", APPROVED, "--review-ref", "y"), NO),
+    ("in_review", "done", ("--review-result-json", '{"reviewer": "r"}'), "USAGE_ERROR"),
+    ("in_review", "done", ("--review-result-json", "{"), "USAGE_ERROR"),
+    ("in_review", "in_progress", ("--review-result-json", REJECTED), "in_progress"),
+    ("in_review", "for_review", (), NO),
+    ("in_review", "blocked", (), NO),
+    ("approved", "done", (), NO),
+    ("approved", "done", ("--evidence-json", EVIDENCE), "done"),
+    ("approved", "in_progress", (), NO),
+    ("blocked", "in_progress", (), "in_progress"),
+    ("blocked", "planned", ("--note", "x"), NO),
+    ("done", "in_progress", (), NO),
+    ("done", "in_progress", ("--force", "--note", "reopen"), "in_progress"),
+    ("canceled", "planned", ("--force", "--note", "again"), "planned"),
+]
+
+
+@pytest.mark.parametrize(("lane", "to", "args", "outcome"), MOVES)
+def test_a_move_is_guarded_as_by_the_real_host(
+    fake: FakeHost, lane: str, to: str, args: tuple[str, ...], outcome: str
+) -> None:
+    fake.wps["WP01"]["lane"] = lane
+    assert move(fake, to, *args) == outcome
+
+
+@pytest.mark.parametrize("mission", ["", "a/b", "..", "a b", "de*"])
+def test_an_unsafe_selector_breaks_the_host_down(fake: FakeHost, mission: str) -> None:
+    said = fake.call(["orchestrator-api", "mission-state", "--mission", mission])
+    assert (said.returncode, said.stdout) == (1, b"")
+    assert said.stderr.startswith(b"Traceback")
+
+
+def test_an_unknown_lane_breaks_the_host_down(fake: FakeHost) -> None:
+    about = ["--mission", fake.slug, "--wp", "WP01", "--actor", "me"]
+    said = fake.call(["orchestrator-api", "transition", *about, "--to", "nirvana"])
+    assert (said.returncode, said.stdout) == (1, b"")
+
+
+@pytest.mark.parametrize("selector", ["demo-01FAKE00", "demo", "01FAKE00"])
+def test_a_mission_is_known_by_its_slug_its_name_and_its_id(fake: FakeHost, selector: str) -> None:
+    assert ask(fake, "mission-state", mission=selector)["data"]["mission_slug"] == fake.slug
+
+
+def test_several_subtasks_are_marked_at_once_and_unknown_ones_are_told(fake: FakeHost) -> None:
+    mark = ["agent", "tasks", "mark-status", "T001", "T002"]
+    done = ["--status", "done", "--mission", fake.slug, "--json"]
+    assert fake.call([*mark, *done]).returncode == 0
+    assert [wp["subtasks"] for wp in fake.wps.values()] == [{"T001": True}, {"T002": True}]
+    said = fake.call([*mark, "T009", *done])
+    assert (said.returncode, json.loads(said.stdout)["not_found"]) == (1, ["T009"])
+
+
+@pytest.mark.parametrize(
+    ("policy", "code"),
+    [
+        ("", "POLICY_METADATA_REQUIRED"),
+        ("{", "POLICY_VALIDATION_FAILED"),
+        ("{}", "POLICY_VALIDATION_FAILED"),
+        (POLICY.replace('"f"', '"monkey"'), "POLICY_VALIDATION_FAILED"),
+        (POLICY.replace("[]", '["--yolo"]'), "POLICY_VALIDATION_FAILED"),
+        (POLICY.replace("[]", '["--allow-all"]'), None),
+    ],
+)
+def test_a_policy_is_checked_as_by_the_real_host(fake: FakeHost, policy: str, code: str | None) -> None:
+    said = ask(fake, "start-implementation", "--wp", "WP01", "--actor", "me", "--policy", policy)
+    assert said["error_code"] == code
+
+
+@pytest.mark.parametrize("lane", LANES)
+def test_a_start_takes_up_what_is_ours_and_refuses_what_is_further(fake: FakeHost, lane: str) -> None:
+    fake.wps["WP01"].update(lane=lane, holder="me")
+    said = ask(fake, "start-implementation", "--wp", "WP01", "--actor", "me", "--policy", POLICY)
+    startable = lane in ("planned", "claimed", "in_progress")
+    assert said["error_code"] == (None if startable else "TRANSITION_REJECTED")
+    assert not startable or said["data"]["no_op"] is (lane == "in_progress")
+
+
+def test_sending_back_makes_the_sender_the_holder(fake: FakeHost) -> None:
+    fake.wps["WP01"].update(lane="in_review", holder="implementer")
+    move(fake, "in_progress", "--review-result-json", REJECTED)
+    said = ask(fake, "start-implementation", "--wp", "WP01", "--actor", "implementer", "--policy", POLICY)
+    assert (said["error_code"], said["data"]["claimed_by"]) == ("WP_ALREADY_CLAIMED", "me")
