@@ -67,8 +67,12 @@ class Asking:
         )
 
     async def digest(self, role: Role, agent: str, failure: Failure) -> None:
-        """Records a failure and does what follows from it, the waiting included."""
+        """Records a failure and does what follows from it, the waiting included.
+
+        An attempt whose process did well can fail all the same: no verdict, or refused by the host.
+        """
         record = self.run.state.record(self.wp_id)
+        record.attempts[-1].outcome, record.attempts[-1].message = failure.kind.value, failure.message
         record.last_error = f"{agent}: {failure.kind.value}: {failure.message}"
         tally = record.tally(role, agent).after(failure.kind)
         record.set_tally(role, agent, tally)
@@ -76,6 +80,8 @@ class Asking:
         if isinstance(decision, NextAgent):
             record.set_tally(role, agent, evolve(tally, given_up=failure.kind))
         self.run.save(self.wp_id)
+        if not isinstance(decision, ParkAgent):
+            self.run.history.note(self.wp_id, f"{role.value} attempt failed: {record.last_error}")
         if isinstance(decision, DropAgent) and self.run.roster.drop(agent, failure):
             self.run.events.emit(AgentDropped(agent, failure.message))
         elif isinstance(decision, ParkAgent):

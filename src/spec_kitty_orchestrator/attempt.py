@@ -15,7 +15,7 @@ from .events import AttemptEnded, AttemptStarted, ProcessesSwept
 from .identity import ProcessIdentity
 from .process import AgentNotStarted, Ending, Launch, Limits
 from .run import Run
-from .run_state import AttemptRecord, utc_now
+from .run_state import INTERRUPTED, SUCCEEDED, AttemptRecord, utc_now
 from .shutdown import RUN_MARKER
 from .workspace import Workspace
 
@@ -51,13 +51,13 @@ async def run_errand(run: Run, errand: Errand) -> AttemptResult:
     try:
         result, ending = await _run(run, errand, record)
     except BaseException:
-        record.seconds, record.outcome = trio.current_time() - started, "interrupted"
+        record.seconds, record.outcome = trio.current_time() - started, INTERRUPTED
         _close_record(run, errand, record)
         raise
     record.seconds = ending.seconds if ending is not None else trio.current_time() - started
     record.swept = ending.swept if ending is not None else ()
     record.usage = result.transcript.usage
-    record.outcome = "succeeded" if result.failure is None else result.failure.kind.value
+    record.outcome = SUCCEEDED if result.failure is None else result.failure.kind.value
     record.message = "" if result.failure is None else result.failure.message
     _close_record(run, errand, record)
     return result

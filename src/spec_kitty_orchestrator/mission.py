@@ -80,7 +80,9 @@ class Mission:
         send, receive = trio.open_memory_channel["Look | None"](math.inf)
         self.run.slots.freed = lambda: send.send_nowait(None)
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(self._keep_looking, send)
+            nursery.start_soon(self.run.history.keep)
+            looking = trio.CancelScope()
+            nursery.start_soon(self._keep_looking, send, looking)
             try:
                 while await self._admit(nursery, send):
                     happened = await receive.receive()
@@ -88,7 +90,9 @@ class Mission:
                         self._learn(happened)
             except HostError as problem:
                 broken = problem  # raised below: out of a nursery it would come wrapped in a group
-            nursery.cancel_scope.cancel()
+                nursery.cancel_scope.cancel()
+            looking.cancel()
+            self.run.history.close()
         if broken is not None:
             raise broken
         return await self._finish()
@@ -179,13 +183,14 @@ class Mission:
 
     # What people do at the host meanwhile.
 
-    async def _keep_looking(self, send: Happenings) -> None:
-        while True:
-            await trio.sleep(self.run.settings.refresh_seconds)
-            try:
-                send.send_nowait(await self._look())
-            except HostError as problem:
-                self.run.events.emit(Notice(f"the host could not say how the mission stands: {problem}"))
+    async def _keep_looking(self, send: Happenings, looking: trio.CancelScope) -> None:
+        with looking:
+            while True:
+                await trio.sleep(self.run.settings.refresh_seconds)
+                try:
+                    send.send_nowait(await self._look())
+                except HostError as problem:
+                    self.run.events.emit(Notice(f"the host could not say how the mission stands: {problem}"))
 
     async def _look(self) -> Look:
         epochs = dict(self._epochs)

@@ -21,7 +21,7 @@ from .errors import NoAgentCanWork, RunLocked, StateFileError, UsageError
 from .host import HostClient, HostEndpoint, find_host_binary
 from .identity import ProcessIdentity
 from .run import AgentKit, StartAttempt, known_agents, policy_for
-from .run_state import Flags, RunState, RunStatus, RunStore, utc_now
+from .run_state import INTERRUPTED, Flags, RunState, RunStatus, RunStore, utc_now
 
 KITTIFY = ".kittify"
 LOCK_NAME = "orchestrator.lock"
@@ -192,5 +192,5 @@ def continue_state(state: RunState, actor: str) -> RunState:
     for record in state.work_packages.values():
         record.forgive()
         for attempt in record.attempts:
-            attempt.outcome = attempt.outcome or "interrupted"
+            attempt.outcome = attempt.outcome or INTERRUPTED
     return state

@@ -19,6 +19,7 @@ from .agents.spec import AgentSettings, AgentSpec, Role, policy_flags
 from .config import Settings
 from .contract.policy import PolicyMetadata
 from .events import EventStream
+from .history import History
 from .host import HostClient
 from .identity import ProcessIdentity
 from .process import Ending, Launch, OutputSink
@@ -116,6 +117,7 @@ class Run:
     events: EventStream
     roster: Roster
     slots: Slots
+    history: History
     workspaces: dict[Path, trio.Lock] = field(factory=dict)
     jitter: Callable[[], float] = random.random
     nonce: Callable[[], str] = lambda: secrets.token_hex(4)

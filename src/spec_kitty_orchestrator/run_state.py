@@ -23,6 +23,7 @@ from .errors import StateFileError
 from .identity import ProcessIdentity
 
 SCHEMA_VERSION = 1
+SUCCEEDED, INTERRUPTED = "succeeded", "interrupted"
 FILE_NAME = "orchestrator-run-state.json"
 
 
@@ -61,6 +62,11 @@ class AttemptRecord:
     seconds: float | None = None
     swept: tuple[str, ...] = ()
     usage: Usage = field(factory=Usage)
+
+    @property
+    def failed(self) -> bool:
+        """It ended, and what it was made for was not reached."""
+        return self.outcome not in (None, SUCCEEDED, INTERRUPTED)
 
 
 @define

@@ -14,6 +14,7 @@ from .config import load_settings
 from .display import Board, Display, open_display
 from .errors import ExitCode, RunLocked, find_known
 from .events import EventStream, JsonLines, Notice, RunEnded, RunStarted
+from .history import History
 from .host import HostClient
 from .mission import Mission, MissionEnd
 from .opening import (
@@ -95,14 +96,16 @@ def _open_run(opened: Opened, store: RunStore, state: RunState, stop: StopContro
     environ = {**opened.request.environ, RUN_MARKER: state.run_id}
     endpoint = evolve(opened.host.endpoint, environ=environ, kill_now=stop.kill_now)
     kit = opened.agent_kit(run_attempt, stop.kill_now)
+    host, events = HostClient(endpoint, state.mission, state.actor), EventStream()
     return Run(
         repo_root=opened.request.repo_root,
         settings=settings,
-        host=HostClient(endpoint, state.mission, state.actor),
+        host=host,
         agents=kit,
         store=store,
         state=state,
-        events=EventStream(),
+        events=events,
+        history=History(host, events),
         roster=new_roster(kit),
         slots=Slots(trio.CapacityLimiter(settings.max_concurrent_wps)),
     )

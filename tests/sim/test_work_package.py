@@ -8,12 +8,13 @@ from pathlib import Path
 
 import pytest
 from attrs import evolve
+from conformance.in_process import Fault
 from tests.sim.world import ACTOR, Act, World, reject
 
 from spec_kitty_orchestrator.agents import get_agent
 from spec_kitty_orchestrator.agents.spec import AgentSettings
 from spec_kitty_orchestrator.errors import ExitCode
-from spec_kitty_orchestrator.events import AgentDropped, AgentParked, VerdictGiven, WaitingForAgents
+from spec_kitty_orchestrator.events import AgentDropped, AgentParked, Notice, VerdictGiven, WaitingForAgents
 from spec_kitty_orchestrator.process import EndedBy
 
 NewWorld = Callable[..., World]
@@ -145,6 +146,25 @@ def test_a_crash_is_followed_by_the_same_agent_and_then_by_the_next(single: Worl
     single.acts["WP01", "implementation"] = [Act(returncode=1)] * 3
     assert single.orchestrate().exit_code is ExitCode.ACCEPTED
     assert single.asked("WP01", "implementation") == ["claude-code"] * 3 + ["codex"]
+
+
+def test_the_host_is_told_of_retries_beside_the_work(single: World) -> None:
+    single.acts["WP01", "implementation"] = [Act(returncode=1, commit=False), Act(commit=False)]
+    assert single.orchestrate().exit_code is ExitCode.ACCEPTED
+    notes = [argv[argv.index("--note") + 1] for argv in single.host.log if argv[1] == "append-history"]
+    assert [note.partition(": ")[0] for note in notes] == ["implementation attempt failed"] * 2
+    assert "crashed" in notes[0]
+    assert "handover_refused" in notes[1]
+    assert single.state is not None
+    outcomes = [attempt.outcome for attempt in single.state.record("WP01").attempts]
+    assert outcomes == ["crashed", "handover_refused", "succeeded", "succeeded"]
+
+
+def test_a_note_that_the_host_does_not_take_stops_nothing(single: World) -> None:
+    single.host.faults["append-history"] = [Fault.CRASH_BEFORE]
+    single.acts["WP01", "implementation"] = [Act(returncode=1)]
+    assert single.orchestrate().exit_code is ExitCode.ACCEPTED
+    assert single.said(Notice)
 
 
 def test_an_agent_that_is_logged_out_is_out_for_the_whole_run(new_world: NewWorld) -> None:

@@ -22,6 +22,7 @@ from trio.testing import MockClock
 from spec_kitty_orchestrator.agents.spec import Role
 from spec_kitty_orchestrator.config import Settings
 from spec_kitty_orchestrator.events import Event, EventStream
+from spec_kitty_orchestrator.history import History
 from spec_kitty_orchestrator.host import HostClient, HostEndpoint
 from spec_kitty_orchestrator.identity import ProcessIdentity
 from spec_kitty_orchestrator.mission import Mission, MissionEnd
@@ -133,14 +134,17 @@ class World:
         store = RunStore(self.root / ".kittify")
         state = self.open_run_state()
         endpoint = HostEndpoint(Path("/sim/spec-kitty"), self.root, environ={})
+        host = HostClient(endpoint, self.fake.slug, ACTOR, run=self.host)
+        events = EventStream(self.events.append)
         return Run(
             repo_root=self.root,
             settings=self.settings,
-            host=HostClient(endpoint, self.fake.slug, ACTOR, run=self.host),
+            host=host,
             agents=kit,
             store=store,
             state=state,
-            events=EventStream(self.events.append),
+            events=events,
+            history=History(host, events),
             roster=new_roster(kit),
             slots=Slots(trio.CapacityLimiter(self.settings.max_concurrent_wps)),
             jitter=lambda: 0.0,

@@ -25,6 +25,7 @@ HOUSE = (
     "asking",
     "attempt",
     "run",
+    "history",
     "config",
     "display",
     "events",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import click
@@ -65,7 +66,7 @@ async def _end_everything(root: Path, store: object) -> None:
     state = store.load()
     assert state is not None
     try:
-        grace = load_settings(root / KITTIFY, {}, Flags()).grace_seconds
+        grace = load_settings(root / KITTIFY, os.environ, Flags()).grace_seconds
     except OrchestratorError:  # a broken configuration must not keep a run from being stopped
         grace = 10.0
     if is_locked(root) and state.process.is_alive():

@@ -75,9 +75,7 @@ def _print_table(state: RunState) -> None:
         table.add_column(heading, overflow="fold")
     for wp_id, record in sorted(state.work_packages.items()):
         agents = dict.fromkeys(attempt.agent for attempt in record.attempts)
-        failures = sum(
-            tally.spent + tally.network for each in record.tallies.values() for tally in each.values()
-        )
+        failures = sum(attempt.failed for attempt in record.attempts)
         log = record.attempts[-1].log if record.attempts else ""
         cells = (
             wp_id,
