@@ -13,8 +13,9 @@ from .contract.payloads import MissionState
 from .errors import ExitCode, HostError, OrchestratorError, StateFileError
 from .events import LaneChanged, Notice, WpLeft
 from .host_errors import HostRefused, MissionNotReady
+from .outcome import Ended, Outcome
 from .run import Run
-from .work_package import Ended, Outcome, WorkPackage
+from .work_package import WorkPackage
 
 GRAVEST_FIRST = (
     (Ended.INTERNAL, ExitCode.INTERNAL),

@@ -41,6 +41,12 @@ def rework_prompt(assignment: Assignment, feedback: str) -> str:
     return _WORK.format(opening=opening, **_places(assignment))
 
 
+def work_prompt(assignment: Assignment, *to_heed: str | None) -> str:
+    """The prompt for an implementer: a rework when there are words to heed, else an implementation."""
+    words = "\n\n".join(each for each in to_heed if each)
+    return rework_prompt(assignment, words) if words else implementation_prompt(assignment)
+
+
 def review_prompt(assignment: Assignment, review_ref: str) -> str:
     """The prompt of one review; `review_ref` is new for each attempt and must come back in the verdict.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import enum
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -19,6 +18,7 @@ from .decide import is_rework_allowed
 from .errors import WorkspaceError
 from .events import HandoverRefused, LaneChanged, VerdictGiven
 from .host_errors import DependenciesNotSatisfied, HostRefused, TransitionRejected
+from .outcome import Ended, Outcome
 from .prompts import Assignment
 from .run import Run, Slot
 from .run_state import WpRecord
@@ -26,27 +26,6 @@ from .verdict import Verdict, read_verdict, review_reference
 from .workspace import Claim, Workspace, check_workspace, read_prompt
 
 NOTE_LIMIT = 2000  # characters of an agent's words that go into a note at the host
-
-
-class Ended(enum.Enum):
-    """How a run is through with a work package."""
-
-    ACCEPTED = "accepted"
-    BLOCKED = "blocked"
-    LEFT = "left"
-    NOT_READY = "not ready"
-    NO_AGENT = "no agent"
-    HOST_BROKEN = "host broken"
-    INTERNAL = "internal error"
-
-
-@frozen
-class Outcome:
-    """What a run leaves behind of a work package: its lane by the host's last word, and why."""
-
-    ended: Ended
-    lane: Lane
-    reason: str = ""
 
 
 @frozen
@@ -176,12 +155,7 @@ class WorkPackage:
         while True:
             agent = await self.asking.next_agent(role)
             assignment = self._assignment(workspace, text)
-            to_heed = [words for words in (self.record.feedback, self.record.refusal) if words]
-            prompt = (
-                prompts.rework_prompt(assignment, "\n\n".join(to_heed))
-                if to_heed
-                else prompts.implementation_prompt(assignment)
-            )
+            prompt = prompts.work_prompt(assignment, self.record.feedback, self.record.refusal)
             result = await run_errand(self.run, Errand(self.wp_id, role, agent, workspace, prompt))
             failure = result.failure or await self._hand_over(agent, result)
             if failure is None:

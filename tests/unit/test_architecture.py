@@ -43,6 +43,7 @@ HOUSE = (
     "identity",
     "_keeper",
     "workspace",
+    "outcome",
     "prompts",
     "verdict",
     "agents",
