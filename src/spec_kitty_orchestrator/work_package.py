@@ -154,8 +154,8 @@ class WorkPackage:
         role = Role.IMPLEMENTATION
         while True:
             agent = await self.asking.next_agent(role)
-            assignment = self._assignment(workspace, text)
-            prompt = prompts.work_prompt(assignment, self.record.feedback, self.record.refusal)
+            to_heed = (self.record.feedback, self.record.refusal)
+            prompt = prompts.work_prompt(self._assignment(workspace, text), *to_heed)
             result = await run_errand(self.run, Errand(self.wp_id, role, agent, workspace, prompt))
             failure = result.failure or await self._hand_over(agent, result)
             if failure is None:
@@ -253,14 +253,9 @@ class WorkPackage:
             await self._conclude(Lane.BLOCKED, review, _note("blocked", reason))
         else:
             ours = ReviewResult(self.run.state.actor, "changes_requested", f"review/{self.wp_id}/no-verdict")
-            await self._move(
-                TransitionRequest(
-                    self.wp_id,
-                    Lane.BLOCKED,
-                    note=_note("blocked", reason),
-                    review=ours if self.lane is Lane.IN_REVIEW else None,
-                )
-            )
+            result = ours if self.lane is Lane.IN_REVIEW else None
+            note = _note("blocked", reason)
+            await self._move(TransitionRequest(self.wp_id, Lane.BLOCKED, note=note, review=result))
         self.record.last_error = reason
         self.record.rejections = 0
         self.record.tallies.clear()
@@ -298,5 +293,4 @@ class WorkPackage:
 def _note(what: str, words: str) -> str:
     """A note for the host, with the agent's own words cut to a bearable length."""
     words = " ".join(words.split())
-    cut = words if len(words) <= NOTE_LIMIT else words[:NOTE_LIMIT] + " [...]"
-    return f"{what}: {cut}" if cut else what
+    return f"{what}: {words[:NOTE_LIMIT]}" if words else what
