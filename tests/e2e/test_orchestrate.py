@@ -43,15 +43,14 @@ FEEDBACK = "the last line must say 'done'"
 
 
 def test_each_work_package_meets_its_own_trouble(enter, trace, apart):
-    arena = enter(apart(6))
+    arena = enter(apart(5))
     arena.settings({"agents": {**AGENTS, "implementation": ["claude-code", "opencode"], "max_retries": 1}})
     rejected_once = [{"verdict": "changes_requested", "feedback": FEEDBACK}, {}]
     arena.agent(
         "claude",
         {
-            "WP03": {"implementation": [{"commit": False}, {}]},
-            "WP05": {"implementation": [{"mark": False}, {}]},
-            "WP06": {"implementation": [{"signal": "SIGKILL"}]},
+            "WP03": {"implementation": [{"commit": False, "mark": False}, {"mark": False}]},
+            "WP05": {"implementation": [{"signal": "SIGKILL"}]},
         },
     )
     arena.agent(
@@ -77,15 +76,16 @@ def test_each_work_package_meets_its_own_trouble(enter, trace, apart):
     assert FEEDBACK in second
     # A reviewer that exits 0 without a verdict, or just says the word, never approves.
     assert len(arena.prompts("codex", "WP02", "review")) == 2
-    # Work without a commit, or with unmarked subtasks, comes back with the host's own words.
-    assert "commit" in _feedback(arena.prompts("claude", "WP03", "implementation")[1])
-    assert "subtasks" in _feedback(arena.prompts("claude", "WP05", "implementation")[1])
+    # Work without a commit, or with unmarked subtasks, comes back with the host's own words; they reach
+    # the next agent too, when the first has used up its retries.
+    assert "no implementation commit" in _feedback(arena.prompts("claude", "WP03", "implementation")[1])
+    assert "subtasks" in _feedback(arena.prompts("opencode", "WP03", "implementation")[0])
     # The limit of rework: max_retries rejections are worked on, one more is the end.
     assert len(arena.prompts("claude", "WP04", "implementation")) == 2
     assert "still wrong" in ended.text
     # An agent that keeps crashing gives way to the next one.
-    assert len(arena.prompts("claude", "WP06", "implementation")) == 2
-    assert len(arena.prompts("opencode", "WP06", "implementation")) == 1
+    assert len(arena.prompts("claude", "WP05", "implementation")) == 2
+    assert len(arena.prompts("opencode", "WP05", "implementation")) == 1
     # All that is reported by name.
     assert "WP02" in ended.text
 
