@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from contextlib import suppress
 from typing import Protocol, TextIO
 
 from attrs import define, field
@@ -89,6 +90,7 @@ class _Rows:
         """Takes in an event; False when it belongs to no row and must be printed."""
         if isinstance(event, RunStarted):
             self.title = f"{event.mission} · run {event.run_id}"
+            self.by_wp = {wp_id: _Row(lane) for wp_id, lane in event.lanes.items()}
             return True
         if not isinstance(event, WpEvent):
             return False
@@ -109,7 +111,7 @@ class _Rows:
 
 
 class Board:
-    """A table that is redrawn in place, one row for each work package."""
+    """A table that is redrawn in place, one row for each work package, as long as there is a terminal."""
 
     def __init__(self, console: Console) -> None:
         self._rows = _Rows()
@@ -125,17 +127,19 @@ class Board:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._live.refresh()
-        self._live.stop()
+        with suppress(OSError):
+            self._live.stop()
 
     def __call__(self, event: Event) -> None:
-        if not self._rows.take(event):
-            self._live.console.print(event.line, markup=False)
-        self._live.refresh()
+        with suppress(OSError):
+            if not self._rows.take(event):
+                self._live.console.print(event.line, markup=False)
+            self._live.refresh()
 
     def tick(self) -> None:
         """Redraws the times."""
-        self._live.refresh()
+        with suppress(OSError):
+            self._live.refresh()
 
     def _table(self) -> Table:
         table = Table(title=self._rows.title, title_justify="left", expand=False)

@@ -18,7 +18,10 @@ from typing import Any
 
 import pytest
 from attrs import define, evolve, field
+from conformance.fake_program import install_fake_host
+from tests.process.stage import Stage
 
+from spec_kitty_orchestrator.demo.project import PlannedWorkPackage, Project, ProjectPlan, make_project
 from spec_kitty_orchestrator.process import Launch, Limits
 from spec_kitty_orchestrator.survivors import CHILDREN, RUN_MARKER, adopt_orphans
 
@@ -195,3 +198,21 @@ def _eventually() -> Callable[..., bool]:
 def new_sink() -> type[Sink]:
     """What makes a sink."""
     return Sink
+
+
+@pytest.fixture(scope="session")
+def four(clean_environ: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """Four work packages that have nothing to do with each other."""
+    folder = tmp_path_factory.mktemp("four")
+    names = [f"WP{number:02}" for number in range(1, 5)]
+    wps = tuple(PlannedWorkPackage(name, f"Write {name}", "Write it.", (f"{name}.txt",)) for name in names)
+    host = install_fake_host(folder / "bin")
+    return make_project(ProjectPlan("four", wps), folder / "project", host, clean_environ)
+
+
+@pytest.fixture
+def stage(enter: Callable[[Project], Any], four: Project, trace: Any) -> Iterator[Stage]:
+    """A stage that must be empty afterwards."""
+    stage = Stage(enter(four), trace.word)
+    yield stage
+    assert eventually(lambda: not stage.left()), stage.left()

@@ -27,6 +27,8 @@ COMMANDS = {
 """Name → module and function; the modules import nothing heavy until they are run."""
 
 PROGRAM = "spec-kitty-orchestrator"
+STDERR = 2
+
 EXIT_CODES = "\b\nExit codes:\n" + "\n".join(f"  {code.value:>3}  {code.meaning}" for code in ExitCode)
 
 
@@ -55,6 +57,7 @@ def main() -> None:
 
 def run() -> NoReturn:
     """The program. Never shows a traceback; always ends with one of the documented exit codes."""
+    _fill_closed_streams()
     try:
         _refuse_windows()
         code = main.main(prog_name=PROGRAM, standalone_mode=False)
@@ -67,6 +70,16 @@ def run() -> NoReturn:
         code = _tell(problem)
     _flush()
     sys.exit(int(code or 0))
+
+
+def _fill_closed_streams() -> None:
+    """A closed stream (`>&-`) becomes /dev/null, lest the next file that is opened take its place."""
+    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= STDERR:
+        os.set_inheritable(descriptor, True)
+    os.close(descriptor)
+    sys.stdin = sys.stdin or os.fdopen(0, closefd=False)
+    sys.stdout = sys.stdout or os.fdopen(1, "w", closefd=False)
+    sys.stderr = sys.stderr or os.fdopen(STDERR, "w", closefd=False)
 
 
 def _refuse_windows() -> None:
@@ -88,8 +101,9 @@ def _tell(problem: Exception) -> ExitCode:
 
 
 def _flush() -> None:
-    """A reader that went away (`| head`) is no error, and must not become one while the interpreter ends."""
-    try:
-        sys.stdout.flush()
-    except OSError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    """A reader that went away (`| head`, a closed terminal) must not change the exit code while all ends."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
