@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -11,6 +12,8 @@ from pathlib import Path
 
 from attrs import evolve, field, frozen, mutable
 
+from spec_kitty_orchestrator.contract.converter import ContractBreach, HostGarbled
+from spec_kitty_orchestrator.contract.envelope import read_reply
 from spec_kitty_orchestrator.demo.project import make_project
 from spec_kitty_orchestrator.errors import OrchestratorError
 from spec_kitty_orchestrator.host_errors import Completed, HostMissing
@@ -71,10 +74,11 @@ class Recording:
 
 @frozen
 class Host:
-    """A host's program, and the environment that it gets."""
+    """A host's program, the environment that it gets, and the seconds for one call."""
 
     binary: Path
     environ: Mapping[str, str]
+    patience: float = PATIENCE_SECONDS
 
     def call(self, args: Sequence[str], cwd: Path) -> Completed:
         """One run of it.
@@ -83,20 +87,24 @@ class Host:
             HostMissing: it cannot be started.
         """
         try:
-            done = subprocess.run(
+            process = subprocess.Popen(
                 (str(self.binary), *args),
                 cwd=cwd,
                 env={**self.environ, "PWD": str(cwd)},
                 stdin=subprocess.DEVNULL,
-                capture_output=True,
-                timeout=PATIENCE_SECONDS,
-                check=False,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                start_new_session=True,
             )
-        except subprocess.TimeoutExpired:
-            return Completed(-9, b"", f"no answer in {PATIENCE_SECONDS:g} s".encode())
         except OSError as exc:
             raise HostMissing(f"{self.binary} cannot be run: {exc.strerror}") from exc
-        return Completed(done.returncode, done.stdout, done.stderr)
+        try:
+            stdout, stderr = process.communicate(timeout=self.patience)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)  # what it started may hold the pipes
+            process.communicate()
+            return Completed(-signal.SIGKILL, b"", f"no answer in {self.patience:g} s".encode())
+        return Completed(process.returncode, stdout, stderr)
 
 
 def travel(binary: Path, folder: Path, environ: Mapping[str, str] | None = None) -> Recording:
@@ -120,9 +128,15 @@ def travel(binary: Path, folder: Path, environ: Mapping[str, str] | None = None)
 
 
 def _insist_on_a_reply(binary: Path, said: Completed) -> None:
-    if envelope_of(said) is None and not said.stdout.strip():
-        words = said.stderr.decode("utf-8", "replace").strip().splitlines() or ["no output"]
-        raise HostMissing(f"{binary} orchestrator-api contract-version gave no reply: {words[-1][:300]}")
+    try:
+        read_reply(said.stdout)
+    except ContractBreach:
+        return  # a host, and one that the report has something to say about
+    except HostGarbled as exc:
+        words = said.stderr.decode("utf-8", "replace").strip().splitlines() or [exc.message]
+        raise HostMissing(
+            f"{binary} orchestrator-api contract-version gave no reply: {words[-1][:300]}"
+        ) from exc
 
 
 @frozen
@@ -207,10 +221,10 @@ class _Journey:
     def _check_workspace(self, case: Case) -> None:
         """An agent in a plain folder would commit to the primary checkout: it has to be a linked worktree."""
         envelope = envelope_of(self.recording.said[case.name])
-        assert envelope is not None
+        data = envelope.data if envelope else {}
         for key, problem in (
-            ("workspace_path", _worktree_problem(envelope.data, self.recording.root)),
-            ("prompt_path", _prompt_problem(envelope.data)),
+            ("workspace_path", _worktree_problem(data, self.recording.root)),
+            ("prompt_path", _prompt_problem(data)),
         ):
             if problem:
                 self.recording.mishaps.append(Breach(case.command, ERRORS, f"data.{key}: {problem}"))

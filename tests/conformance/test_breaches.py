@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 from conformance.canon import FIXTURES
 from conformance.cases import CASES
 from conformance.fake_program import install_fake_host
-from conformance.journey import travel
+from conformance.journey import Host, travel
 from conformance.report import report
 from tests.conformance.broken_hosts import BROKEN_HOSTS, BrokenHost
 
@@ -37,6 +38,14 @@ def test_a_host_that_says_more_around_its_reply_conforms(
     recording = travel(install_fake_host(tmp_path / "bin"), tmp_path / "journey")
     assert recording.breaches() == []
     assert not recording.stopped
+
+
+def test_a_host_that_hangs_is_ended_with_all_that_it_started(tmp_path: Path) -> None:
+    program = tmp_path / "spec-kitty"
+    program.write_text("#!/bin/sh\nsleep 600 &\nsleep 600\n")
+    program.chmod(0o755)
+    said = Host(program, os.environ, patience=0.5).call((), tmp_path)
+    assert (said.returncode, said.stderr) == (-9, b"no answer in 0.5 s")
 
 
 def test_every_fixture_has_a_case_that_asks_for_it() -> None:

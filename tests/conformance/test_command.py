@@ -63,6 +63,7 @@ def test_a_host_that_does_not_gives_1_and_names_the_breach(tmp_path: Path) -> No
     [
         (None, "is not a program"),
         ("exit 0", "gave no reply"),
+        ("echo hello", "no reply; its last line is 'hello'"),
         ("echo 'No module named spec' >&2; exit 1", "No module named spec"),
     ],
 )
