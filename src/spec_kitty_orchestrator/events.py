@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import attrs
@@ -24,16 +24,18 @@ class Event:
 
 @frozen
 class RunStarted(Event):
+    """`lanes` says where each work package was found."""
+
     run_id: str
     mission: str
     actor: str
-    work_packages: int
+    lanes: Mapping[str, str]
     resumed: bool
 
     @property
     def line(self) -> str:
         verb = "goes on with" if self.resumed else "takes"
-        return f"run {self.run_id} {verb} mission {self.mission}: {self.work_packages} work packages"
+        return f"run {self.run_id} {verb} mission {self.mission}: {len(self.lanes)} work packages"
 
 
 @frozen

@@ -113,9 +113,8 @@ def _open_run(opened: Opened, store: RunStore, state: RunState, stop: StopContro
 
 async def _run_mission(run: Run, opened: Opened, *, resumed: bool, display: Display) -> ExitCode:
     state = run.state
-    run.events.emit(
-        RunStarted(state.run_id, state.mission, state.actor, len(opened.mission.work_packages), resumed)
-    )
+    lanes = {wp.wp_id: wp.lane.value for wp in opened.mission.work_packages}
+    run.events.emit(RunStarted(state.run_id, state.mission, state.actor, lanes, resumed))
     if resumed:
         for survivor in await sweep_run(state.run_id, run.settings.grace_seconds):
             run.events.emit(Notice(f"ended what the last run left behind: {survivor}"))

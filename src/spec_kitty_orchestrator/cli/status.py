@@ -62,7 +62,8 @@ def head_lines(state: RunState) -> list[str]:
         f"mission {state.mission}, actor {state.actor}",
         f"started {state.started_at}, last change {state.updated_at}",
     ]
-    return [*lines, *state.reason.splitlines()]
+    logs = f"logs in .kittify/logs/{state.run_id}/"
+    return [*lines, logs, *state.reason.splitlines()]
 
 
 def _print_table(state: RunState) -> None:
@@ -76,7 +77,7 @@ def _print_table(state: RunState) -> None:
     for wp_id, record in sorted(state.work_packages.items()):
         agents = dict.fromkeys(attempt.agent for attempt in record.attempts)
         failures = sum(attempt.failed for attempt in record.attempts)
-        log = record.attempts[-1].log if record.attempts else ""
+        log = Path(record.attempts[-1].log).name if record.attempts else ""
         cells = (
             wp_id,
             str(len(record.attempts)),
