@@ -38,13 +38,15 @@ def next_step(scenario: str, prompt: str, results: tuple[str, ...]) -> Run | Say
     if scenario == "meddle":
         ways = ["git diff HEAD > leak-1.txt", "git diff HEAD --output=leak-2.txt", "echo x > leak-3.txt"]
         return Run(ways[len(results)]) if len(results) < len(ways) else Say(DONE)
-    return _review(prompt, results) if "Review reference:" in prompt else _implement(prompt, results)
+    try:
+        return _review(prompt, results) if "Review reference:" in prompt else _implement(prompt, results)
+    except LookupError as problem:
+        return Say(f"I was asked for something else: {problem}")
 
 
 def _implement(prompt: str, results: tuple[str, ...]) -> Run | Say:
     wp_id = _told(r'<work-package id="(\w+)"', prompt)
-    paths = json.loads(_told(r"^owned_files: (\[.*\])$", prompt))
-    tasks = json.loads(_told(r"^subtasks: (\[.*\])$", prompt))
+    paths, tasks = _listed("owned_files", prompt), _listed("subtasks", prompt)
     mark = _told(r"^ *(\S.* agent tasks mark-status T001 .*)$", prompt)
     write = [f"mkdir -p {shlex.quote(path.rpartition('/')[0] or '.')}" for path in paths]
     write += [f"echo 'the work of {wp_id}' >> {shlex.quote(path)}" for path in paths]
@@ -69,7 +71,14 @@ def _review(prompt: str, results: tuple[str, ...]) -> Run | Say:
     return Say(f"I looked at the change.\n\n{json.dumps(verdict)}")
 
 
+def _listed(key: str, prompt: str) -> list[str]:
+    """A list of the work package's front matter, in the form in which the host writes it or the other."""
+    block = _told(rf"^{key}:((?:\n *- .*)+| \[.*\])$", prompt)
+    return re.findall(r"[\w./-]+", re.sub(r"^ *- ", "", block, flags=re.MULTILINE))
+
+
 def _told(pattern: str, prompt: str) -> str:
     found = re.search(pattern, prompt, re.MULTILINE)
-    assert found, f"the prompt does not say {pattern}"
+    if not found:
+        raise LookupError(f"nothing in the prompt fits {pattern}")
     return found.group(1)
