@@ -37,13 +37,14 @@ class StopControl:
         stopping: set by the first signal.
         kill_now: set by the second.
         exit_code: what the program exits with because of the first signal, else None.
+        grace: seconds that agents have between the first signal and SIGKILL.
     """
 
     def __init__(self, grace: float = 10.0) -> None:
         self.stopping = trio.Event()
         self.kill_now = trio.Event()
         self.exit_code: ExitCode | None = None
-        self._grace = grace
+        self.grace = grace
         self._arrived: deque[int] = deque()
         self._arrival = trio.Event()
         self._token: trio.lowlevel.TrioToken | None = None
@@ -91,7 +92,7 @@ class StopControl:
         self.exit_code = EXIT_CODES[signum]
         self.stopping.set()
         name = "Ctrl-C" if signum == signal.SIGINT else signal.Signals(signum).name
-        _say(say, f"{name}: stopping; agents have {self._grace:g} s to end. Again: they are killed at once.")
+        _say(say, f"{name}: stopping; agents have {self.grace:g} s to end. Again: they are killed at once.")
 
     async def _next_signal(self) -> int:
         while not self._arrived:

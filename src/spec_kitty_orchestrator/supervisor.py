@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 import click
 import trio
@@ -12,7 +12,7 @@ from attrs import evolve
 
 from .config import load_settings
 from .display import Board, Display, open_display
-from .errors import ExitCode, RunLocked, find_known
+from .errors import ExitCode, find_known
 from .events import EventStream, JsonLines, Notice, RunEnded, RunStarted
 from .history import History
 from .host import HostClient
@@ -24,7 +24,6 @@ from .opening import (
     begin_state,
     check_everything,
     continue_state,
-    is_locked,
     run_lock,
 )
 from .plan import plan_lines
@@ -74,11 +73,16 @@ async def _stoppable(request: Request, stop: StopControl, resume: bool) -> ExitC
 
 async def _supervise(request: Request, stop: StopControl, resume: bool) -> ExitCode:
     store = RunStore(request.repo_root / KITTIFY)
-    store.load()  # a damaged file is told before anything else is done
-    if is_locked(request.repo_root):
-        raise RunLocked(f"another run holds {request.repo_root}", remedy="wait for it, or abort it")
-    opened = await check_everything(request)
-    with run_lock(request.repo_root, store):
+    before = store.load()  # a damaged file is told before anything else is done
+    with ExitStack() as held:
+        swept: tuple[str, ...] = ()
+        if before is not None:
+            held.enter_context(run_lock(request.repo_root, store))
+            # What a killed run left in flight must not land after the host was asked how things stand.
+            swept = await sweep_run(before.run_id, stop.grace)
+        opened = await check_everything(request)
+        if before is None:  # the lock writes, and a first run writes nothing before all is checked
+            held.enter_context(run_lock(request.repo_root, store))
         before = store.load()
         if resume and before is not None:
             state = continue_state(before, request.actor)
@@ -87,8 +91,9 @@ async def _supervise(request: Request, stop: StopControl, resume: bool) -> ExitC
         store.save(state)
         adopt_orphans()
         run = _open_run(opened, store, state, stop)
-        with open_display() as display, _recording(run, display):
-            return await _run_mission(run, opened, resumed=resume, display=display)
+        with open_display() as display, _recording(run, display, stop):
+            _tell_what_begins(run, opened, swept, resumed=resume)
+            return await _run_mission(run, opened, display)
 
 
 def _open_run(opened: Opened, store: RunStore, state: RunState, stop: StopControl) -> Run:
@@ -111,16 +116,18 @@ def _open_run(opened: Opened, store: RunStore, state: RunState, stop: StopContro
     )
 
 
-async def _run_mission(run: Run, opened: Opened, *, resumed: bool, display: Display) -> ExitCode:
+def _tell_what_begins(run: Run, opened: Opened, swept: tuple[str, ...], *, resumed: bool) -> None:
     state = run.state
     lanes = {wp.wp_id: wp.lane.value for wp in opened.mission.work_packages}
     run.events.emit(RunStarted(state.run_id, state.mission, state.actor, lanes, resumed))
-    if resumed:
-        for survivor in await sweep_run(state.run_id, run.settings.grace_seconds):
-            run.events.emit(Notice(f"ended what the last run left behind: {survivor}"))
+    for survivor in swept:
+        run.events.emit(Notice(f"ended what the last run left behind: {survivor}"))
     for agent, program in opened.programs.items():
         if program is None:
             run.events.emit(Notice(f"{agent} is not installed; the run goes on without it"))
+
+
+async def _run_mission(run: Run, opened: Opened, display: Display) -> ExitCode:
     async with trio.open_nursery() as nursery:
         if isinstance(display, Board):
             nursery.start_soon(_redraw, display)
@@ -132,7 +139,7 @@ async def _run_mission(run: Run, opened: Opened, *, resumed: bool, display: Disp
 
 
 @contextmanager
-def _recording(run: Run, display: Display) -> Iterator[None]:
+def _recording(run: Run, display: Display, stop: StopControl) -> Iterator[None]:
     """Whatever ends the run, its status says so, and its events are on the disk."""
     lines = JsonLines(run.log_dir / "events.jsonl")
     run.events.add(lines)
@@ -140,19 +147,19 @@ def _recording(run: Run, display: Display) -> Iterator[None]:
     try:
         yield
     except BaseException as problem:
-        _last_word(run, *_how_it_broke_off(problem))
+        _last_word(run, *_how_it_broke_off(problem, stop.exit_code or ExitCode.INTERRUPTED))
         raise
     finally:
         lines.close()
 
 
-def _how_it_broke_off(problem: BaseException) -> tuple[RunStatus, MissionEnd]:
+def _how_it_broke_off(problem: BaseException, stopped: ExitCode) -> tuple[RunStatus, MissionEnd]:
     """Nurseries wrap what they let out, a cancellation included, in groups."""
     known = find_known(problem)
     if known is not None:
         return RunStatus.STOPPED, MissionEnd(known.exit_code, (f"{known.message}; {HOW_TO_GO_ON}",))
     if _is_cancellation(problem):
-        return RunStatus.INTERRUPTED, MissionEnd(ExitCode.INTERRUPTED, (f"Stopped; {HOW_TO_GO_ON}",))
+        return RunStatus.INTERRUPTED, MissionEnd(stopped, (f"Stopped; {HOW_TO_GO_ON}",))
     return RunStatus.STOPPED, MissionEnd(ExitCode.INTERNAL, (f"{problem!r}; {HOW_TO_GO_ON}",))
 
 

@@ -214,5 +214,8 @@ def four(clean_environ: dict[str, str], tmp_path_factory: pytest.TempPathFactory
 def stage(enter: Callable[[Project], Any], four: Project, trace: Any) -> Iterator[Stage]:
     """A stage that must be empty afterwards."""
     stage = Stage(enter(four), trace.word)
-    yield stage
-    assert eventually(lambda: not stage.left()), stage.left()
+    try:
+        yield stage
+        assert eventually(lambda: not stage.left()), stage.left()
+    finally:
+        stage.clear()

@@ -151,6 +151,10 @@ class Stage:
         attempts = [a for record in self.state().work_packages.values() for a in record.attempts]
         return [a.keeper.pid for a in attempts if a.keeper is not None and a.outcome is None]
 
+    def attempts(self) -> list[str | None]:
+        """The outcome of every attempt of every work package."""
+        return [a.outcome for record in self.state().work_packages.values() for a in record.attempts]
+
     def left(self) -> list[str]:
         """Whatever carries the test's mark or the run's id, in its environment or on its command line."""
         state = self.store().load()
@@ -159,10 +163,18 @@ class Stage:
 
     def tell(self) -> str:
         """What a failed test shows."""
-        if self.orchestrator is None:
-            return ""
+        assert self.orchestrator is not None
         self.orchestrator.send_signal(signal.SIGTERM)
         return str(self.orchestrator.communicate(timeout=PATIENCE))
+
+    def clear(self) -> None:
+        """Ends a run that a failed test left, and lets go of its pipes."""
+        if self.orchestrator is not None:
+            self.orchestrator.kill()
+            self.orchestrator.wait()
+            for stream in (self.orchestrator.stdout, self.orchestrator.stderr):
+                if stream is not None:
+                    stream.close()
 
 
 def marked(word: str) -> list[str]:

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from ..errors import ExitCode
 from .orchestrate import repo_root_option
+
+if TYPE_CHECKING:
+    from ..run_state import RunState, RunStore
 
 
 @click.command("abort", short_help="Stop the live run; record it as aborted.")
@@ -35,7 +39,7 @@ def abort(cleanup: bool, repo_root: Path | None) -> ExitCode:
 
     from ..errors import UsageError
     from ..opening import KITTIFY, find_repo_root, run_lock
-    from ..run_state import RunStatus, RunStore
+    from ..run_state import RunStore
 
     root = find_repo_root(repo_root)
     store = RunStore(root / KITTIFY)
@@ -45,24 +49,32 @@ def abort(cleanup: bool, repo_root: Path | None) -> ExitCode:
     with run_lock(root, store):
         state = store.load()
         if state is not None:
-            state.status, state.reason = RunStatus.ABORTED, "aborted by a person"
-            store.save(state)
-            click.echo(f"run {state.run_id} is recorded as aborted")
+            click.echo(_record(store, state))
         if cleanup:
             store.delete()
             click.echo(f"deleted {store.path}; the worktrees belong to the host and stay")
     return ExitCode.ACCEPTED
 
 
-async def _end_everything(root: Path, store: object) -> None:
+def _record(store: RunStore, state: RunState) -> str:
+    """A run that has finished stays so: there was nothing to stop, and there is nothing to go on with."""
+    from ..run_state import RunStatus
+
+    if state.status is RunStatus.FINISHED:
+        return f"run {state.run_id} has finished"
+    state.status, state.reason = RunStatus.ABORTED, "aborted by a person"
+    store.save(state)
+    return f"run {state.run_id} is recorded as aborted"
+
+
+async def _end_everything(root: Path, store: RunStore) -> None:
     """The live run, if there is one; and what a run that was killed may have left."""
     from ..config import load_settings
     from ..errors import OrchestratorError
     from ..opening import KITTIFY, is_locked
-    from ..run_state import Flags, RunStore
+    from ..run_state import Flags
     from ..shutdown import stop_live_run, sweep_run
 
-    assert isinstance(store, RunStore)
     state = store.load()
     assert state is not None
     try:

@@ -1,0 +1,73 @@
+"""A host that hangs does not keep a run from stopping, nor from ending its agents."""
+
+from __future__ import annotations
+
+import signal
+
+import pytest
+from tests.process.stage import Stage, eventually
+
+from spec_kitty_orchestrator.run_state import RunStatus
+
+HANG = """
+case "$2" in {command})
+    {before}
+    : > hangs
+    while :; do sleep 1; done
+esac
+"""
+ONLY_WP02 = '[ "$6" = WP02 ] || real "$@"; '
+DEAF = "trap '' INT TERM"
+
+
+def hanging(stage: Stage, command: str, before: str = "") -> Stage:
+    """A run in which the host has begun to hang at a command."""
+    stage.host(HANG.format(command=command, before=before))
+    stage.start()
+    flag = stage.arena.root / "hangs"
+    assert eventually(flag.exists), stage.tell()
+    flag.unlink()
+    return stage
+
+
+@pytest.mark.parametrize("command", ["contract-version", "mission-state", "list-ready"])
+def test_a_read_that_hangs_is_cancelled_at_once(stage: Stage, command: str) -> None:
+    hanging(stage.cast(), command, DEAF)
+    assert stage.orchestrator is not None
+    stage.orchestrator.send_signal(signal.SIGINT)
+    returncode, stderr = stage.finish()
+    assert stage.left() == []
+    assert [returncode, len(stderr.splitlines())] == [130, 1]
+
+
+def test_a_change_that_hangs_is_given_its_deadline_and_then_stopped(stage: Stage) -> None:
+    """The agent beside it is ended meanwhile."""
+    stage.cast(["ignore"] * 4, host={"timeout_seconds": 5})
+    hanging(stage, "start-implementation", ONLY_WP02 + "trap ': > interrupted; exit 1' INT")
+    stage.await_ready(1)
+    stage.signal(signal.SIGTERM)
+    returncode, stderr = stage.finish()
+    assert stage.left() == []
+    assert (stage.arena.root / "interrupted").exists()
+    assert set(stage.attempts()) == {"interrupted"}
+    assert [returncode, len(stderr.splitlines())] == [143, 1]
+    assert stage.status() is RunStatus.INTERRUPTED
+
+
+def test_a_second_signal_ends_a_change_that_hangs_at_once(stage: Stage) -> None:
+    stage.cast(host={"timeout_seconds": 3600})
+    hanging(stage, "start-implementation", DEAF)
+    stage.signal(signal.SIGINT)
+    assert not eventually(lambda: False, seconds=0.3)  # or it would count as the same event
+    stage.signal(signal.SIGINT)
+    returncode, stderr = stage.finish()
+    assert stage.left() == []
+    assert [returncode, len(stderr.splitlines())] == [130, 2]
+    assert stage.status() is RunStatus.INTERRUPTED
+
+
+def test_a_killed_orchestrator_leaves_no_host_that_hangs_in_a_read(stage: Stage) -> None:
+    hanging(stage.cast(), "list-ready", DEAF)
+    stage.signal(signal.SIGKILL)
+    assert stage.finish()[0] == -signal.SIGKILL
+    assert eventually(lambda: not stage.left())
