@@ -12,7 +12,8 @@ import pytest
 from spec_kitty_orchestrator.host_errors import HostMissing
 
 from .fake_program import install_fake_host
-from .journey import Recording, travel
+from .journey import Journey, set_out
+from .recording import Recording
 from .report import report
 
 HOST_VARIABLE = "SK_ORCH_E2E_SPEC_KITTY_BIN"
@@ -52,29 +53,29 @@ def host_binary(request: pytest.FixtureRequest) -> Path:
 
 
 @pytest.fixture(scope="session")
-def recording(
+def journey(
     request: pytest.FixtureRequest, host_binary: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Recording:
-    """What the host under test said; made once."""
+) -> Journey:
+    """The one journey of the host under test; each test takes it as far as it needs."""
     try:
-        recording = travel(host_binary, tmp_path_factory.mktemp("host"))
+        journey = set_out(host_binary, tmp_path_factory.mktemp("host"))
     except HostMissing as exc:
         pytest.exit(exc.message, returncode=CANNOT_RUN)
-    request.config.stash[_TRAVELLED] = recording, host_binary
-    return recording
+    request.config.stash[_TRAVELLED] = journey.recording, host_binary
+    return journey
 
 
 @pytest.fixture(scope="session")
 def fake_recording(tmp_path_factory: pytest.TempPathFactory) -> Recording:
     """What the fake host said."""
     folder = tmp_path_factory.mktemp("fake")
-    return travel(install_fake_host(folder / "bin"), folder / "journey")
+    return set_out(install_fake_host(folder / "bin"), folder / "journey").finish()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     """The report, for whoever maintains the host."""
-    if _TRAVELLED in config.stash:
-        recording, host = config.stash[_TRAVELLED]
+    recording, host = config.stash.get(_TRAVELLED, (Recording(), Path()))
+    if recording.is_whole:
         terminalreporter.section("conformance")
         for line in report(recording, str(host)):
             terminalreporter.line(line)

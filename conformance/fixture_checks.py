@@ -15,7 +15,7 @@ from spec_kitty_orchestrator.contract.payloads import payload_class
 from .audit import envelope_of
 from .canon import VOLATILE, in_fixture_terms, without
 from .cases import CASES
-from .journey import Recording
+from .recording import Recording
 
 COMMAND_OF = {case.name: case.command for case in CASES}
 

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import json
 import os
-import signal
-import subprocess
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from attrs import evolve, field, frozen, mutable
+from attrs import evolve, field, mutable
 
 from spec_kitty_orchestrator.contract.converter import ContractBreach, HostGarbled
 from spec_kitty_orchestrator.contract.envelope import read_reply
@@ -18,12 +16,11 @@ from spec_kitty_orchestrator.demo.project import make_project
 from spec_kitty_orchestrator.errors import OrchestratorError
 from spec_kitty_orchestrator.host_errors import Completed, HostMissing
 
-from .audit import ERRORS, SHAPE, Breach, additions, audit, envelope_of
+from .audit import ERRORS, Breach, envelope_of
 from .case import Case, Stage
-from .cases import APART, CASES, JOURNEY, PLAN, SUBTASKS
-
-PATIENCE_SECONDS = 120.0
-"""For one call; a host takes about two seconds, and this leaves room for a slow machine."""
+from .cases import APART, JOURNEY, PLAN, SUBTASKS
+from .program import Host
+from .recording import Recording
 
 MOST_AT_ONCE = min(4, os.cpu_count() or 1)
 """A call of the host is CPU: more at once than cores gain nothing."""
@@ -32,99 +29,23 @@ _GIT_VARIABLES = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX")
 """Set inside a git hook; they would lead the host's git to another repository than the one made here."""
 
 
-@mutable
-class Recording:
-    """What a host said to each case, as far as the journey went.
-
-    Attributes:
-        said: by the case's name.
-        stopped: why it ended early; empty when every case was put.
-        mishaps: breaches that were seen outside the replies: in the workspace, or while making the project.
-        root, mission: the project's root and the mission's slug.
-    """
-
-    said: dict[str, Completed] = field(factory=dict)
-    stopped: str = ""
-    mishaps: list[Breach] = field(factory=list)
-    root: Path = Path()
-    mission: str = ""
-
-    def breaches(self) -> list[Breach]:
-        """All of them, each once, in the order of the journey."""
-        found = [breach for case in self.reached() for breach in audit(case, self.said[case.name])]
-        return list(dict.fromkeys([*found, *self.mishaps, *self._repeated()]))
-
-    def additions(self) -> list[str]:
-        """Keys that the contract does not know."""
-        found = (text for case in self.reached() for text in additions(case, self.said[case.name]))
-        return list(dict.fromkeys(found))
-
-    def reached(self) -> list[Case]:
-        """The cases that were put."""
-        return [case for case in CASES if case.name in self.said]
-
-    def _repeated(self) -> Iterable[Breach]:
-        seen: set[str] = set()
-        for case in self.reached():
-            envelope = envelope_of(self.said[case.name])
-            if envelope is not None and envelope.correlation_id in seen:
-                yield Breach(case.command, SHAPE, "correlation_id: the same as in an earlier reply")
-            seen.add(envelope.correlation_id if envelope else "")
-
-
-@frozen
-class Host:
-    """A host's program, the environment that it gets, and the seconds for one call."""
-
-    binary: Path
-    environ: Mapping[str, str]
-    patience: float = PATIENCE_SECONDS
-
-    def call(self, args: Sequence[str], cwd: Path) -> Completed:
-        """One run of it.
-
-        Raises:
-            HostMissing: it cannot be started.
-        """
-        try:
-            process = subprocess.Popen(
-                (str(self.binary), *args),
-                cwd=cwd,
-                env={**self.environ, "PWD": str(cwd)},
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                start_new_session=True,
-            )
-        except OSError as exc:
-            raise HostMissing(f"{self.binary} cannot be run: {exc.strerror}") from exc
-        try:
-            stdout, stderr = process.communicate(timeout=self.patience)
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)  # what it started may hold the pipes
-            process.communicate()
-            return Completed(-signal.SIGKILL, b"", f"no answer in {self.patience:g} s".encode())
-        return Completed(process.returncode, stdout, stderr)
-
-
-def travel(binary: Path, folder: Path, environ: Mapping[str, str] | None = None) -> Recording:
-    """Puts every case to the host at `binary`, in a project made under `folder`, as far as it goes.
+def set_out(binary: Path, folder: Path, environ: Mapping[str, str] | None = None) -> Journey:
+    """Asks the host at `binary` what needs no project, and makes one with it under `folder`.
 
     Raises:
         HostMissing: the host cannot be run: it does not start, or not even contract-version gets a reply.
     """
     given = os.environ if environ is None else environ
-    host = Host(binary, {name: value for name, value in given.items() if name not in _GIT_VARIABLES})
-    journey = _Journey(host, Recording(root=folder / "project"))
-    (folder / "apart").mkdir(parents=True)
+    kept = {name: value for name, value in given.items() if name not in _GIT_VARIABLES}
+    # A home of its own: no settings of whoever runs this, and none of the host's files left with them.
+    host = Host(binary, {**kept, "HOME": str(folder / "home")})
+    journey = Journey(host, Recording(root=folder / "project"))
+    for name in ("home", "apart"):
+        (folder / name).mkdir(parents=True)
     journey.put(APART, folder / "apart")
     _insist_on_a_reply(binary, journey.recording.said[APART.cases[0].name])
-    if journey.begin():
-        for stage in JOURNEY:
-            if journey.recording.stopped:
-                break
-            journey.take(stage)
-    return journey.recording
+    journey.begin()
+    return journey
 
 
 def _insist_on_a_reply(binary: Path, said: Completed) -> None:
@@ -139,22 +60,40 @@ def _insist_on_a_reply(binary: Path, said: Completed) -> None:
         ) from exc
 
 
-@frozen
-class _Journey:
+@mutable
+class Journey:
+    """One host on its way through the cases; `recording` grows as it goes."""
+
     host: Host
     recording: Recording
+    stages: list[Stage] = field(factory=lambda: list(JOURNEY))
 
-    def begin(self) -> bool:
-        """Makes the project; whether that went well."""
+    def reach(self, case: Case) -> Completed | None:
+        """What the host says to this case, once those before it were put; None if it cannot be reached."""
+        while self.goes_on and case.name not in self.recording.said:
+            self.take(self.stages.pop(0))
+        return self.recording.said.get(case.name)
+
+    def finish(self) -> Recording:
+        """Puts all cases that are left."""
+        while self.goes_on:
+            self.take(self.stages.pop(0))
+        return self.recording
+
+    @property
+    def goes_on(self) -> bool:
+        return bool(self.stages) and not self.recording.stopped
+
+    def begin(self) -> None:
+        """Makes the project."""
         recording = self.recording
         try:
             project = make_project(PLAN, recording.root, self.host.binary, self.host.environ)
         except OrchestratorError as exc:
             recording.mishaps.append(Breach("making a project", ERRORS, exc.message))
             recording.stopped = "no project could be made with the host's own commands"
-            return False
-        recording.root, recording.mission = project.root, project.mission
-        return True
+        else:
+            recording.root, recording.mission = project.root, project.mission
 
     def take(self, stage: Stage) -> None:
         """The agent's part, then the cases; stops the journey when what follows would mean nothing."""

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from .audit import COLUMNS, Breach
 from .cases import CASES
-from .journey import Recording
+from .recording import Recording
 
 
 def report(recording: Recording, host: str) -> list[str]:

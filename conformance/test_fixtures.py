@@ -18,7 +18,7 @@ from .canon import CANONICAL, EXTENDED, FIXTURES, FOLDER, OPTIONAL, fixture_path
 from .case import Case
 from .cases import CASES
 from .fixture_checks import COMMAND_OF, problems_of, replayed
-from .journey import Recording
+from .recording import Recording
 
 NOT_INSISTED_ON = {
     "refusal: data.message": "a refusal without words is still a refusal",

@@ -9,14 +9,20 @@ import pytest
 from conformance.canon import FIXTURES
 from conformance.cases import CASES
 from conformance.fake_program import install_fake_host
-from conformance.journey import Host, travel
+from conformance.journey import set_out
+from conformance.program import Host
+from conformance.recording import Recording
 from conformance.report import report
 from tests.conformance.broken_hosts import BROKEN_HOSTS, BrokenHost
 
 
+def travel(host: Path, folder: Path) -> Recording:
+    return set_out(host, folder / "journey").finish()
+
+
 @pytest.mark.parametrize("broken", BROKEN_HOSTS, ids=lambda broken: broken.name.replace(" ", "_"))
 def test_a_host_that_breaks_the_contract_is_told_so(broken: BrokenHost, tmp_path: Path) -> None:
-    recording = travel(broken.install(tmp_path / "bin"), tmp_path / "journey")
+    recording = travel(broken.install(tmp_path / "bin"), tmp_path)
     lines = report(recording, "the host")
     assert [line for line in lines if broken.words in line], "\n".join(lines)
     assert lines[-1].startswith("does not conform")
@@ -26,7 +32,7 @@ def test_what_a_host_says_beyond_the_contract_is_listed_and_no_breach(tmp_path: 
     grown = BrokenHost(
         "", "", 'if command == "list-ready": data["hint"] = {"text": "x"}; lines += ["WARNING"]'
     )
-    lines = report(travel(grown.install(tmp_path / "bin"), tmp_path / "journey"), "the host")
+    lines = report(travel(grown.install(tmp_path / "bin"), tmp_path), "the host")
     assert "new, and no breach: list-ready: data.hint" in lines
     assert lines[-1] == f"conforms: {len(CASES)} cases, no breach"
 
@@ -35,7 +41,7 @@ def test_a_host_that_says_more_around_its_reply_conforms(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SPEC_KITTY_FAKE_NOISE", "WARNING: the lane is behind\n{not json}")
-    recording = travel(install_fake_host(tmp_path / "bin"), tmp_path / "journey")
+    recording = travel(install_fake_host(tmp_path / "bin"), tmp_path)
     assert recording.breaches() == []
     assert not recording.stopped
 
