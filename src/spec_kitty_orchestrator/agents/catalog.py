@@ -68,12 +68,10 @@ CLAUDE_CODE = AgentSpec("claude-code", "anthropic", ("claude",),
 
 CODEX = AgentSpec("codex", "openai", ("codex",),
     implementation=RoleCommand(
-        # Its sandbox keeps every .git read-only. A commit in a linked worktree writes to the repository's
-        # git folder and to the worktree's own, and marking a subtask commits in the planning folder.
-        "exec --json --sandbox workspace-write -c sandbox_workspace_write.writable_roots="
-        "'[$json_common_git_dir,$json_git_dir,$json_planning_dir]'",
+        # Its sandbox keeps every .git read-only, and all that is not in the workspace.
+        "exec --json --sandbox workspace-write -c 'sandbox_workspace_write.writable_roots=$json_writes'",
         last=("-",),
-        widens=("--sandbox workspace-write", "writable_roots: the git folders, the planning folder"),
+        widens=("--sandbox workspace-write", "writable_roots: what a commit and a marked subtask write to"),
     ),
     review=RoleCommand("exec --json --sandbox read-only", last=("-",)),
     output=Output(

@@ -17,6 +17,10 @@ from .places import NOWHERE, At
 
 NOTHING: Mapping[str, str] = MappingProxyType({})
 
+# What a commit in a linked worktree writes to in the repository's git folder, and where the host locks when
+# a subtask is marked (3.2.7). Not the whole folder: its hooks and config would let an agent out of a sandbox.
+_SHARED_GIT_FOLDERS = ("objects", "refs", "logs", "spec-kitty-locks")
+
 # Words in the arguments that a user adds which say that they widen what the agent may do.
 _WIDENING = re.compile(
     r"yolo|dangerous|bypass|full-auto|full_auto|skip-(permissions|trust)|allow-all|accept-?edits"
@@ -105,9 +109,9 @@ class RoleCommand:
     """How an agent is called in one role.
 
     Attributes:
-        args: after the program and before the model and the user's own, as a shell would write them;
-            `$git_dir` and the like stand for the context's values, `$json_git_dir` for the same as a
-            quoted JSON string.
+        args: after the program and before the model and the user's own, as a shell would write them.
+            `$workspace` and `$attempt_dir` stand for the context's; `$json_writes` for a JSON list of
+            the folders outside the workspace that a commit there and `mark-status` write to.
         last: what must come after everything else.
         files: name in the attempt's folder → text to write there before the start.
         widens: what in `args` widens the agent's permissions, as the policy tells it to the host.
@@ -227,11 +231,15 @@ def policy_flags(spec: AgentSpec, role: Role, extra_args: tuple[str, ...]) -> tu
 
 
 def _values(context: CommandContext) -> dict[str, str]:
-    names = ("workspace", "git_dir", "common_git_dir", "planning_dir", "attempt_dir")
-    values = {name: str(getattr(context, name)) for name in names}
-    # A JSON string is a TOML string too, save for DEL and lone surrogates, which no sane path holds.
-    quoted = {f"json_{name}": json.dumps(value) for name, value in values.items()}
-    return {**values, **quoted, "model": context.settings.model or ""}
+    common = context.common_git_dir
+    writes = [*(common / name for name in _SHARED_GIT_FOLDERS), context.git_dir, context.planning_dir]
+    return {
+        "workspace": str(context.workspace),
+        "attempt_dir": str(context.attempt_dir),
+        "model": context.settings.model or "",
+        # A JSON list is a TOML list too, save for DEL and lone surrogates, which no sane path holds.
+        "json_writes": json.dumps([str(path) for path in writes]),
+    }
 
 
 def _fill(args: tuple[str, ...], values: Mapping[str, str]) -> tuple[str, ...]:

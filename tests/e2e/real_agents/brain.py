@@ -32,9 +32,13 @@ class Say:
 
 def next_step(scenario: str, prompt: str, results: tuple[str, ...]) -> Run | Say:
     """`work`: do what the prompt asks; `meddle`: try to write by every way that a reviewer might find;
-    `nap-NUMBER`: have the shell sleep for so long."""
+    `plant`: try to write what others would run; `nap-NUMBER`: have the shell sleep for so long."""
     if scenario.startswith("nap-"):
         return Run(f"touch napping; sleep {scenario.partition('-')[2]}") if not results else Say(DONE)
+    if scenario == "plant":
+        top = "$(git rev-parse --git-common-dir)"
+        ways = [f"echo planted > {top}/hooks/post-commit", f"echo '# planted' >> {top}/config"]
+        return Run(ways[len(results)]) if len(results) < len(ways) else Say(DONE)
     if scenario == "meddle":
         ways = ["git diff HEAD > leak-1.txt", "git diff HEAD --output=leak-2.txt", "echo x > leak-3.txt"]
         return Run(ways[len(results)]) if len(results) < len(ways) else Say(DONE)

@@ -10,7 +10,7 @@ from spec_kitty_orchestrator.process import EndedBy
 from spec_kitty_orchestrator.verdict import read_verdict
 
 from .bench import REVIEW_REF, nap_seconds
-from .conftest import NewBench
+from .conftest import NewBench, cli_path
 from .rigs import RIGS
 
 pytestmark = [pytest.mark.e2e, pytest.mark.real_agents]
@@ -64,6 +64,15 @@ async def test_a_reviewer_cannot_write(agent_id: str, new_bench: NewBench) -> No
         "spec.txt",
     }
     assert left <= ({"leak-2.txt"} if "--output" in bench.spec.note else set())
+
+
+async def test_codex_cannot_plant_a_hook_that_runs_outside_its_sandbox(new_bench: NewBench) -> None:
+    cli_path("codex")
+    bench = new_bench("codex", "plant")
+    outcome = await bench.attempt(Role.IMPLEMENTATION)
+    assert outcome.failure is None
+    assert not (bench.repo / ".git" / "hooks" / "post-commit").exists()
+    assert "planted" not in (bench.repo / ".git" / "config").read_text()
 
 
 @pytest.mark.parametrize(("agent_id", "scenario"), FAILURES)

@@ -94,19 +94,26 @@ def test_files_lie_in_the_folder_of_the_attempt(agent_id: str, role: Role) -> No
         assert str(path) in call.argv
 
 
-def test_codex_may_write_where_a_commit_and_a_marked_subtask_do() -> None:
+def test_codex_may_write_where_a_commit_and_a_marked_subtask_do_and_nowhere_else() -> None:
     argv = line("codex", Role.IMPLEMENTATION).argv
-    assert argv == (
-        *("/bin/agent", "exec", "--json", "--sandbox", "workspace-write", "-c"),
-        'sandbox_workspace_write.writable_roots=["/p/.git","/p/.git/worktrees/m-lane-a","/p/kitty-specs/m"]',
-        "-",
-    )
+    assert argv[:6] == ("/bin/agent", "exec", "--json", "--sandbox", "workspace-write", "-c")
+    assert argv[7:] == ("-",)
+    name, _, roots = argv[6].partition("=")
+    assert name == "sandbox_workspace_write.writable_roots"
+    assert json.loads(roots) == [
+        "/p/.git/objects",
+        "/p/.git/refs",
+        "/p/.git/logs",
+        "/p/.git/spec-kitty-locks",
+        "/p/.git/worktrees/m-lane-a",
+        "/p/kitty-specs/m",
+    ]
 
 
 def test_codex_gets_odd_folder_names_quoted() -> None:
     odd = evolve(CONTEXT, planning_dir=Path('/p/ki"tty $x/ü'))
     roots = command_line(get_agent("codex"), Role.IMPLEMENTATION, odd).argv[6].partition("=")[2]
-    assert json.loads(roots)[2] == '/p/ki"tty $x/ü'
+    assert json.loads(roots)[-1] == '/p/ki"tty $x/ü'
 
 
 def test_codex_reviews_in_a_read_only_sandbox() -> None:
