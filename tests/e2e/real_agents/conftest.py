@@ -49,10 +49,10 @@ def cli_path(*agent_ids: str) -> str:
 
 @pytest.fixture(autouse=True)
 def _needs_its_clis(request: pytest.FixtureRequest) -> None:
-    """Skips a test before it begins when a CLI that it names is missing."""
+    """Skips a test with the scripted model before it begins, when a CLI that it names is missing."""
     named = getattr(request.node, "callspec", None)
-    for name in ("agent_id", "implementer", "reviewer"):
-        if named is not None and name in named.params:
+    if named is not None and {"model_server", "new_bench"} & set(request.fixturenames):
+        for name in {"agent_id", "implementer", "reviewer"} & set(named.params):
             cli_path(named.params[name])
 
 
