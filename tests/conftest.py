@@ -26,7 +26,7 @@ VOICE = Path(__file__).with_name("speaking_agent.py")
 AGENT = Path(demo_project.__file__).with_name("scripted_agent.py")
 MARK = "ARENA_OF_THE_TESTS"
 """In the environment of everything that a test starts, so that what it leaves behind can be found."""
-PATIENCE = 240.0
+PATIENCE = 600.0
 """Seconds for one run of our program on a slow machine; reached only when it hangs."""
 
 

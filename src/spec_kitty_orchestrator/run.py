@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import random
 import secrets
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Protocol
 
@@ -39,6 +40,29 @@ class StartAttempt(Protocol):
         kill_now: trio.Event,
         on_start: Callable[[ProcessIdentity], None],
     ) -> Awaitable[Ending]: ...
+
+
+@define(eq=False)
+class FirstClaim:
+    """Lets the first claim of a run go alone.
+
+    The host makes the mission's branch with it, and two first ones at once can collide there (3.2.7:
+    LANE_ALLOCATION_FAILED, "a branch named ... already exists"; rare, seen on a busy machine).
+    """
+
+    _lock: trio.Lock = field(factory=trio.Lock, init=False)
+    _made: bool = field(default=False, init=False)
+
+    @asynccontextmanager
+    async def alone(self) -> AsyncIterator[None]:
+        """Make a claim inside; others wait until one has succeeded, and from then on nobody does."""
+        if not self._made:
+            async with self._lock:
+                if not self._made:
+                    yield
+                    self._made = True
+                    return
+        yield
 
 
 @define(eq=False)
@@ -119,6 +143,7 @@ class Run:
     slots: Slots
     history: History
     workspaces: dict[Path, trio.Lock] = field(factory=dict)
+    first_claim: FirstClaim = field(factory=FirstClaim)
     jitter: Callable[[], float] = random.random
     nonce: Callable[[], str] = lambda: secrets.token_hex(4)
 

@@ -133,7 +133,8 @@ class WorkPackage:
         agent = await self.asking.next_agent(Role.IMPLEMENTATION)
         policy = self.run.policy(agent, Role.IMPLEMENTATION)
         try:
-            reply = await self.run.host.start_implementation(self.wp_id, policy)
+            async with self.run.first_claim.alone():
+                reply = await self.run.host.start_implementation(self.wp_id, policy)
         except DependenciesNotSatisfied as refusal:
             raise Settled(Outcome(Ended.NOT_READY, self.lane, refusal.message)) from refusal
         except HostRefused as refusal:

@@ -17,7 +17,7 @@ def test_the_demo_builds_a_program_that_was_sent_back_once_and_shows_it_at_work(
     environ = {**clean_environ, "SK_ORCH_HOST_BINARY": str(spec_kitty), **trace.environ}
     root = tmp_path / "demo"
     argv = [sys.executable, "-m", "spec_kitty_orchestrator", "demo", "--dir", str(root)]
-    done = subprocess.run(argv, env=environ, capture_output=True, text=True, timeout=240, check=False)
+    done = subprocess.run(argv, env=environ, capture_output=True, text=True, timeout=600, check=False)
 
     assert done.returncode == 0, done.stdout + done.stderr
     # Rejected by a check that really failed, and mended.
