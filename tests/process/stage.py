@@ -50,17 +50,19 @@ class Stage:
 
     # Before.
 
-    def cast(self, modes: Sequence[str] = (), **changes: Any) -> Stage:
+    def cast(self, modes: Sequence[str] = (), before_agent: Sequence[str] = (), **changes: Any) -> Stage:
         """The nth work package gets an agent that behaves like the nth mode, then a good one if it may retry.
 
-        Without modes all agents are good ones, who do what `acts` (a script) says. `changes` are settings.
+        Without modes all agents are good ones, who do what `acts` (a script) says; `before_agent` is a
+        command that runs them. `changes` are settings.
         """
         script = self.arena.folder / "script.json"
         script.write_text(json.dumps({"state": str(self.arena.state), **changes.pop("acts", {})}))
         of_wp = json.dumps(dict(zip(self.arena.project.wp_ids, modes, strict=False)))
+        scripted = [sys.executable, "-I", "-S", str(SCRIPTED), "--script", str(script), "--name", "good"]
         argvs = {
             "bad": [sys.executable, "-S", str(HERE / "troupe.py"), of_wp],
-            "good": [sys.executable, "-I", "-S", str(SCRIPTED), "--script", str(script), "--name", "good"],
+            "good": [*before_agent, *scripted],
         }
         agents = {
             "implementation": ["bad", "good"] if modes else ["good"],
