@@ -187,9 +187,10 @@ class RunStore:
         """
         state.updated_at = utc_now()
         for wp_id in state.work_packages if changed is None else (changed,):
-            self._records[wp_id] = json.dumps(unstructure(state.work_packages[wp_id]))
+            record = json.dumps(unstructure(state.work_packages[wp_id]))
+            self._records[wp_id] = f"  {json.dumps(wp_id)}: {record}"
         head = json.dumps(unstructure(evolve(state, work_packages={})), indent=1).removesuffix("\n}")
-        records = ",\n".join(f"  {json.dumps(wp_id)}: {text}" for wp_id, text in self._records.items())
+        records = ",\n".join(self._records.values())
         self._replace(f'{head},\n "work_packages": {{\n{records}\n }}\n}}\n')
 
     def delete(self) -> None:
