@@ -1,6 +1,6 @@
 """Measures, from outside, how fast everything is gone, and what keepers and many attempts cost.
 
-    python benchmarks/stopping.py [--grace 2]
+    python benchmarks/stopping.py
 
 Real processes throughout: an orchestrating process (`tests/process/driver.py`), its keepers, and agents that
 obey or ignore signals. "Gone" means that no process in /proc carries the run's mark any more.
@@ -8,7 +8,6 @@ obey or ignore signals. "Gone" means that no process in /proc carries the run's 
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import signal
@@ -24,11 +23,15 @@ from pathlib import Path
 
 import trio
 
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from benchmarks.table import show
+
 from spec_kitty_orchestrator.kept import KeptSpec, open_kept
 from spec_kitty_orchestrator.process import Launch, Limits, run_attempt
 
+GRACE = 2.0
 PROCESS_TESTS = Path(__file__).parents[1] / "tests" / "process"
-ROW = "{:<58} {:>12} {:>14}"
 
 
 def status(pid: int | str, key: str) -> float:
@@ -149,25 +152,17 @@ async def measure_row(count: int) -> list[tuple[str, int, int, float]]:
     return taken
 
 
-def show(what: str, measured: str, to_hold: str) -> None:
-    print(ROW.format(what, measured, to_hold), flush=True)
-
-
 def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--grace", type=float, default=2.0)
-    grace = parser.parse_args().grace
-    show("what", "measured", "to hold")
-    for mode, bound in (("obey", 1.0), ("ignore", grace + 1)):
+    for mode, bound in (("obey", 1.0), ("ignore", GRACE + 1)):
         for agents in (1, 8, 32):
-            seconds = measure_stop(mode, agents, grace)
-            what = f"Ctrl-C to everything gone, {agents} agents that {mode} SIGTERM"
+            seconds = measure_stop(mode, agents, GRACE)
+            what = f"attempts alone, Ctrl-C to everything gone, {agents} agents that {mode}"
             show(what, f"{seconds:.2f} s", f"< {bound:g} s")
-    show("kill -9 to everything gone, 8 agents", f"{measure_kill(8, grace):.2f} s", "-")
-    peak, seconds = measure_memory(grace)
+    show("attempts alone, kill -9 to everything gone, 8 agents", f"{measure_kill(8, GRACE):.2f} s", "-")
+    peak, seconds = measure_memory(GRACE)
     what = f"orchestrator's peak while 4 agents print 1 GiB ({seconds:.1f} s)"
     show(what, f"{peak:.0f} MiB", "< 100 MiB")
-    show("one keeper's memory", f"{measure_keeper_memory(grace):.1f} MiB", "< 15 MiB")
+    show("one keeper's memory", f"{measure_keeper_memory(GRACE):.1f} MiB", "< 15 MiB")
     started = trio.run(measure_keeper_start)
     show("keeper and command started (median of 20)", f"{started * 1000:.0f} ms", "< 100 ms")
     for what, files, threads, size in trio.run(measure_row, 200):
