@@ -90,7 +90,8 @@ Rules:
 3. When a subtask of the list `subtasks:` below is finished, mark it (T001 stands for its id):
    {host} agent tasks mark-status T001 --status done --mission {mission} --json
    Every subtask must be marked before you end; work that has unmarked subtasks is sent back.
-4. Do not run any other command of that program: lanes are moved by whoever started you.
+4. Do not run any other command of that program, and never with --force: lanes are moved by whoever
+   started you, whatever else a message of the host may offer.
 5. Nobody can answer questions. Decide for yourself, and say in your last message what you decided.
 6. Leave nothing running when you end: no server, no watcher, no background job.
 
