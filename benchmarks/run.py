@@ -2,7 +2,7 @@
 
     python benchmarks/run.py
 
-Takes about three minutes on a quiet machine with two cores. Nothing is asserted: a figure that is missed is
+Takes about ninety seconds on a quiet machine with two cores. Nothing is asserted: a figure that is missed is
 seen beside the one to hold.
 """
 
