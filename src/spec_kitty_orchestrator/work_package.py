@@ -113,11 +113,13 @@ class WorkPackage:
             if review.said.approved:
                 await self._conclude(self.run.settings.approval_lane, review)
                 return Outcome(Ended.ACCEPTED, self.lane)
-            if not is_rework_allowed(self.record.rejections, self.run.settings.agents.max_retries):
-                return await self._block(
-                    f"rejected {self.record.rejections} times, most lately: {review.said.feedback}", review
-                )
+            rejections = self.record.rejections + 1
+            if not is_rework_allowed(rejections, self.run.settings.agents.max_retries):
+                reason = f"rejected {rejections} times, most lately: {review.said.feedback}"
+                return await self._block(reason, review)
             await self._conclude(Lane.IN_PROGRESS, review)
+            self.record.rejections = rejections  # counted once the host has it: a killed run reviews again
+            self.run.save(self.wp_id)
 
     # Entering, from whatever lane it is found in.
 
@@ -224,7 +226,6 @@ class WorkPackage:
         self.run.roster.worked(agent)
         self.record.tallies.pop(Role.REVIEW, None)
         if not said.approved:
-            self.record.rejections += 1
             self.record.feedback = said.feedback
         self.run.save(self.wp_id)
         self.run.events.emit(VerdictGiven(self.wp_id, agent, said.review_ref, said.word, said.feedback))

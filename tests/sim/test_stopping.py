@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from conformance.in_process import Fault
 from tests.sim.world import Act, Stopped, World, make_world, reject
 
 from spec_kitty_orchestrator.errors import ExitCode
@@ -50,6 +51,17 @@ def test_an_interrupted_attempt_spends_nothing(single: World) -> None:
     assert single.state is not None
     outcomes = [attempt.outcome for attempt in single.state.record("WP01").attempts]
     assert outcomes == ["interrupted"] * 5 + ["succeeded"] * 2
+
+
+def test_a_rejection_that_the_host_never_heard_of_is_not_counted(single: World) -> None:
+    """The host broke between the verdict and the move: the review is made again, and counts once."""
+    single.acts["WP01", "review"] = [reject("one"), reject("one"), reject("two"), Act()]
+    single.host.faults["transition"] = [None, Fault.CRASH_BEFORE, Fault.CRASH_BEFORE]
+    assert single.orchestrate().exit_code is ExitCode.HOST
+    assert single.state is not None
+    assert single.state.record("WP01").rejections == 0
+    assert single.orchestrate().exit_code is ExitCode.ACCEPTED
+    assert single.state.record("WP01").rejections == 2
 
 
 def test_the_moments_above_cover_the_whole_run(tmp_path: Path) -> None:
