@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import tempfile
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -22,8 +23,14 @@ NewBench = Callable[[str, str], Bench]
 
 @pytest.fixture
 def tmp_path() -> Iterator[Path]:
-    """Not below the system's temporary folder: codex may always write there, which would prove nothing."""
-    folder = cache_folder().parent / f"arena-{uuid.uuid4().hex[:12]}"
+    """Not below the system's temporary folder: codex may always write there, which would prove nothing.
+
+    Beside the CLIs, then; in /var/tmp when the checkout itself lies in the temporary folder.
+    """
+    beside = cache_folder().resolve().parent
+    temporary = {Path("/tmp"), Path(tempfile.gettempdir()).resolve()}
+    base = Path("/var/tmp") if temporary & {beside, *beside.parents} else beside
+    folder = base / f"arena-{uuid.uuid4().hex[:12]}"
     folder.mkdir(parents=True)
     yield folder
     shutil.rmtree(folder, ignore_errors=True)
