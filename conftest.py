@@ -9,7 +9,7 @@ import pytest
 
 ROOT = Path(__file__).parent
 
-# A shell that runs the suite in the background has SIGINT ignored, and every process below would inherit that.
+# A shell that runs this in the background has SIGINT ignored, and every process below would inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
