@@ -9,8 +9,9 @@ import pytest
 
 ROOT = Path(__file__).parent
 
-# A shell that runs this in the background has SIGINT ignored, and every process below would inherit that.
+# Under nohup or in the background these are ignored, and every process of the suite would inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
