@@ -64,8 +64,9 @@ class StopControl:
             yield
         finally:
             self._handling = False
-            for signum, handler in before.items():
-                signal.signal(signum, handler)
+            if not self.stopping.is_set():  # else we are ending: a late one must not change how
+                for signum, handler in before.items():
+                    signal.signal(signum, handler)
 
     async def watch(self, cancel: Callable[[], None], say: Callable[[str], None]) -> None:
         """Turn signals into stages until cancelled. Run it outside of what `cancel` cancels.
