@@ -18,23 +18,10 @@ if sys.version_info < (3, 11):
 from spec_kitty_orchestrator.identity import ProcessIdentity
 from spec_kitty_orchestrator.process import EndedBy, Ending, Launch, run_attempt
 
+from .kinds import STAYING
+
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="sees processes in /proc")
 
-STAYING = (
-    "obey",
-    "ignore",
-    "grandchild",
-    "nameless_grandchild",
-    "stopped_grandchild",
-    "server",
-    "fork_loop",
-    "run_away",
-    "print_for_ever",
-    "close_output",
-    "final_then_stay",
-    "stop_itself",
-    "open_terminal",
-)
 LEAVES_SOMETHING = STAYING[2:8]
 LEAVING = {"leave_pipe": (0, None), "die": (None, signal.SIGKILL), "exit_137": (137, None)}
 

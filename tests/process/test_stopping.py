@@ -17,23 +17,10 @@ from spec_kitty_orchestrator import shutdown
 from spec_kitty_orchestrator.identity import ProcessIdentity
 from spec_kitty_orchestrator.shutdown import find_survivors, stop_live_run, sweep_run
 
+from .kinds import STAYING
+
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="sees processes in /proc")
 
-EVERY_KIND = (
-    "obey",
-    "ignore",
-    "grandchild",
-    "nameless_grandchild",
-    "stopped_grandchild",
-    "server",
-    "fork_loop",
-    "run_away",
-    "print_for_ever",
-    "close_output",
-    "final_then_stay",
-    "stop_itself",
-    "open_terminal",
-)
 SIGNALS = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGHUP: 129}
 TAKE_TERMINAL = """
 import fcntl, os, sys, termios
@@ -51,7 +38,7 @@ def drive(arena: Any, *modes: str, **options: Any) -> Any:
 
 @pytest.mark.parametrize(("signum", "status"), SIGNALS.items())
 def test_the_first_signal_stops_all_agents(arena: Any, signum: int, status: int) -> None:
-    driver = drive(arena, *EVERY_KIND)
+    driver = drive(arena, *STAYING)
     os.kill(driver.pid, signum)
     returncode, _, stderr = driver.finish()
     assert arena.left() == []
@@ -62,7 +49,7 @@ def test_the_first_signal_stops_all_agents(arena: Any, signum: int, status: int)
 
 @pytest.mark.parametrize("first", SIGNALS)
 def test_a_second_signal_kills_at_once(arena: Any, eventually: Any, first: int) -> None:
-    driver = drive(arena, *EVERY_KIND, grace=3600)
+    driver = drive(arena, *STAYING, grace=3600)
     os.kill(driver.pid, first)
     line = driver.process.stderr.readline()
     assert STAGE_1 in line
@@ -86,14 +73,14 @@ def test_signals_at_one_moment_are_one_event(arena: Any) -> None:
 
 def test_a_killed_orchestrator_leaves_nothing(arena: Any, eventually: Any) -> None:
     arena.is_init = True
-    driver = drive(arena, *EVERY_KIND)
+    driver = drive(arena, *STAYING)
     os.kill(driver.pid, signal.SIGKILL)
     assert driver.finish()[0] == -signal.SIGKILL
     assert eventually(lambda: not arena.left())
 
 
 def test_an_internal_error_leaves_nothing(arena: Any) -> None:
-    driver = drive(arena, *EVERY_KIND, fails=True)
+    driver = drive(arena, *STAYING, fails=True)
     assert driver.process.stdin is not None
     driver.process.stdin.write("now\n")
     driver.process.stdin.flush()
@@ -104,7 +91,7 @@ def test_an_internal_error_leaves_nothing(arena: Any) -> None:
 
 
 def test_killed_keepers_leave_nothing(arena: Any) -> None:
-    driver = drive(arena, *EVERY_KIND)
+    driver = drive(arena, *STAYING)
     for keeper in driver.keepers:
         os.kill(keeper, signal.SIGKILL)
     returncode, stdout, stderr = driver.finish()
@@ -147,7 +134,7 @@ def test_when_its_terminal_is_closed_it_stops(arena: Any, eventually: Any) -> No
     master, terminal = pty.openpty()
     wrapper = (sys.executable, "-c", TAKE_TERMINAL)
     driver = arena.drive(
-        *map(arena.launch, EVERY_KIND), wrapper=wrapper, streams=(terminal, subprocess.PIPE, terminal)
+        *map(arena.launch, STAYING), wrapper=wrapper, streams=(terminal, subprocess.PIPE, terminal)
     )
     os.close(terminal)
     driver.await_ready()

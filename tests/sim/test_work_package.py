@@ -248,6 +248,17 @@ def test_an_attempts_files_are_never_overwritten(single: World) -> None:
     ]
 
 
+def test_a_log_that_no_record_knows_of_is_left_alone(single: World) -> None:
+    """A run was killed between its log and its record; its number is not given out again."""
+    folder = single.root / ".kittify" / "logs" / "run-1"
+    folder.mkdir(parents=True)
+    (folder / "WP01-implementation-1.log").write_text("what it said last")
+    assert single.orchestrate().exit_code is ExitCode.ACCEPTED
+    assert (folder / "WP01-implementation-1.log").read_text() == "what it said last"
+    assert not (folder / "WP01-implementation-1.prompt.md").exists()
+    assert (folder / "WP01-implementation-2.prompt.md").exists()
+
+
 def test_the_policy_says_what_is_true_of_the_agent_that_a_call_is_about(single: World) -> None:
     single.with_agents(review=("codex",))
     single.orchestrate()
