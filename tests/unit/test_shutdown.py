@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Iterator
 
 import pytest
 import trio
@@ -14,7 +15,7 @@ from spec_kitty_orchestrator.identity import ProcessIdentity
 from spec_kitty_orchestrator.shutdown import SAME_EVENT_SECONDS, StopControl, stop_live_run
 
 INT, TERM, HUP = signal.SIGINT, signal.SIGTERM, signal.SIGHUP
-LATER = SAME_EVENT_SECONDS * 2
+SHORTLY, LATER = SAME_EVENT_SECONDS / 2, SAME_EVENT_SECONDS * 2
 
 HISTORIES = {
     "no signal": ([], None, 0),
@@ -24,8 +25,20 @@ HISTORIES = {
     "Ctrl-C twice": ([INT, LATER, INT], ExitCode.INTERRUPTED, 2),
     "the first signal gives the status": ([TERM, LATER, INT], ExitCode.TERMINATED, 2),
     "one event that is told twice": ([HUP, HUP], ExitCode.HUNG_UP, 1),
+    "what was told twice is forgotten": ([HUP, HUP, LATER], ExitCode.HUNG_UP, 1),
+    "told once more before the pause is over": ([INT, SHORTLY, INT, LATER], ExitCode.INTERRUPTED, 1),
+    "a second signal after one that was told twice": ([INT, INT, LATER, INT], ExitCode.INTERRUPTED, 2),
     "a third time": ([INT, LATER, INT, LATER, INT], ExitCode.INTERRUPTED, 2),
 }
+
+
+@pytest.fixture(autouse=True)
+def _handlers_as_before() -> Iterator[None]:
+    """A stop keeps its handlers, as its program is about to end; the tests go on."""
+    before = {signum: signal.getsignal(signum) for signum in (INT, TERM, HUP)}
+    yield
+    for signum, handler in before.items():
+        signal.signal(signum, handler)
 
 
 @pytest.mark.parametrize(("history", "code", "stages"), HISTORIES.values(), ids=HISTORIES)
@@ -70,6 +83,23 @@ def test_handlers_are_put_back_and_an_ignored_hangup_stays_ignored() -> None:
     finally:
         signal.signal(HUP, before[HUP])
     assert {signum: signal.getsignal(signum) for signum in (INT, TERM, HUP)} == before
+
+
+@pytest.mark.parametrize("signum", [INT, TERM, HUP])
+async def test_after_a_stop_a_late_signal_does_not_change_how_the_program_ends(
+    signum: signal.Signals,
+) -> None:
+    reached_others: list[int] = []
+    for each in (INT, TERM, HUP):
+        signal.signal(each, lambda number, _: reached_others.append(number))
+    control = StopControl()
+    with control.handlers():
+        signal.raise_signal(TERM)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(control.watch, nursery.cancel_scope.cancel, lambda _: None)
+    signal.raise_signal(signum)
+    assert reached_others == []
+    assert control.exit_code is ExitCode.TERMINATED
 
 
 async def test_a_terminal_that_is_gone_does_not_spoil_the_stop() -> None:
