@@ -8,11 +8,13 @@ from pathlib import Path
 import pytest
 from attrs import evolve
 
-from spec_kitty_orchestrator.errors import RunLocked, StateFileError, UsageError
+from spec_kitty_orchestrator.agents.spec import Role
+from spec_kitty_orchestrator.errors import NoAgentCanWork, RunLocked, StateFileError, UsageError
 from spec_kitty_orchestrator.identity import ProcessIdentity
 from spec_kitty_orchestrator.opening import (
     Request,
     begin_state,
+    check_role,
     continue_state,
     find_repo_root,
     is_locked,
@@ -87,6 +89,17 @@ def test_a_folder_of_ours_that_cannot_be_written_is_told(project: Path) -> None:
         pass
 
 
+@pytest.mark.parametrize("agents", [("here", "gone"), ("gone", "here"), ("here",)])
+def test_one_agent_that_is_installed_is_enough_for_a_role(agents: tuple[str, ...]) -> None:
+    check_role(Role.REVIEW, agents, {"here": Path("/bin/here"), "gone": None})
+
+
+def test_a_role_without_an_agent_that_is_installed_is_refused() -> None:
+    programs = {"here": Path("/bin/here"), "gone": None, "lost": None}
+    with pytest.raises(NoAgentCanWork, match=r"agents\.review: gone, lost: not installed"):
+        check_role(Role.REVIEW, ("gone", "lost"), programs)
+
+
 def a_run(mission: str, actor: str = "me", status: RunStatus = RunStatus.FINISHED) -> RunState:
     now = "2026-01-01T00:00:00.000+00:00"
     state = RunState("run-1", mission, actor, now, ProcessIdentity.of(os.getpid()), status=status)
@@ -123,7 +136,6 @@ def test_a_run_that_was_given_up_makes_way() -> None:
 
 
 def test_going_on_marks_what_was_cut_short() -> None:
-    from spec_kitty_orchestrator.agents.spec import Role
     from spec_kitty_orchestrator.run_state import AttemptRecord
 
     before = a_run("m", status=RunStatus.RUNNING)
