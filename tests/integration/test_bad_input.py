@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import signal
@@ -12,6 +13,8 @@ import sys
 import pytest
 
 from spec_kitty_orchestrator.errors import ExitCode
+from spec_kitty_orchestrator.identity import ProcessIdentity
+from spec_kitty_orchestrator.run_state import RunState, RunStatus, RunStore, utc_now
 
 STATE = ".kittify/orchestrator-run-state.json"
 
@@ -213,3 +216,18 @@ def test_without_a_run_there_is_nothing_to_go_on_with(arena, command):
     ended = arena.run(command)
     assert ended.returncode in (0, 2), ended.text
     assert "no run" in ended.text.lower()
+
+
+def test_a_run_that_has_finished_is_not_gone_on_with(arena, digest):
+    mission, me = arena.project.mission, ProcessIdentity.of(os.getpid())
+    finished = RunState("run-1", mission, "me", utc_now(), me, status=RunStatus.FINISHED, reason="all done")
+    RunStore(arena.root / ".kittify").save(finished)
+    before = digest(arena.root)
+
+    ended = arena.run("resume")
+
+    assert ended.returncode == 2, ended.text
+    assert f"run run-1 of mission {mission} has finished: all done" in ended.stderr
+    assert f"orchestrate --mission {mission}" in ended.stderr
+    assert arena.host_calls() == []
+    assert digest(arena.root) == before
