@@ -23,6 +23,17 @@ GRACE = 0.5
 PATIENCE = 60.0
 """Seconds for what takes one or two; reached only when something hangs."""
 
+HELD = """
+case "$2" in start-implementation)
+    if mkdir held 2>/dev/null; then
+        trap ': > interrupted; exit 130' INT
+        echo $$ > held/new && mv held/new held/pid
+        until [ -e released ]; do sleep 0.05; done
+        trap - INT
+    fi
+esac
+"""
+
 
 def eventually(what: Callable[[], object], seconds: float = PATIENCE) -> bool:
     """Whether it comes true within a generous bound."""
@@ -130,6 +141,25 @@ class Stage:
     def pid(self) -> int:
         state = self.state()
         return state.process.pid
+
+    # A change in flight.
+
+    def start_held(self, argv: Sequence[str] | None = None, *, script: str = "", **options: Any) -> None:
+        """Starts a run of one agent at a time, and returns when the host is in the middle of the first claim.
+
+        It stays there until `release`; interrupted, it exits as the real host does. `script` as for `host`.
+        """
+        self.cast(max_concurrent_wps=1)
+        self.host(HELD + script)
+        self.start(argv, **options)
+        assert eventually((self.arena.root / "held" / "pid").exists), self.tell()
+
+    def release(self) -> None:
+        (self.arena.root / "released").touch()
+
+    def is_interrupted(self) -> bool:
+        """Whether the held change was told to roll back."""
+        return (self.arena.root / "interrupted").exists()
 
     # Afterwards.
 

@@ -112,6 +112,25 @@ def test_ctrl_c_at_its_terminal_stops_it_and_leaves_a_line_that_says_how_to_go_o
     assert eventually(lambda: not stage.left())
 
 
+def test_ctrl_c_at_its_terminal_does_not_interrupt_what_the_host_is_changing(stage: Stage) -> None:
+    """The terminal signals the whole foreground group; the host and its keeper must not be in it."""
+    master, terminal = pty.openpty()
+    argv = [sys.executable, "-c", TAKE_TERMINAL, *stage.orchestrate_command]
+    stage.start_held(argv, stdin=terminal, stdout=terminal, stderr=terminal)
+    os.close(terminal)
+    os.write(master, b"\x03")
+    shown = b""
+    while b"Ctrl-C: stopping" not in shown:
+        shown += os.read(master, 65536)
+    assert not eventually(stage.is_interrupted, seconds=1)
+    stage.release()
+    assert stage.finish()[0] == 130
+    os.close(master)
+    assert stage.left() == []
+    assert stage.arena.lanes()["WP01"] == "in_progress"
+    assert stage.state().record("WP01").ours
+
+
 @pytest.mark.parametrize(
     "command", [["--help"], ["status"], ["agents"], ["orchestrate", "--mission", "nope"]]
 )
