@@ -55,6 +55,17 @@ def test_a_keeper_that_could_not_end_itself_is_ended(stage: Stage) -> None:
     assert [done.returncode, stage.status()] == [0, RunStatus.ABORTED]
 
 
+def test_a_change_that_a_killed_run_left_in_flight_is_ended_too(stage: Stage) -> None:
+    stage.start_held()
+    stage.signal(signal.SIGKILL)
+    stage.finish()
+    done = stage.run("abort")
+    assert stage.left() == []
+    assert stage.is_interrupted()
+    assert "ended what was left: " in done.stderr
+    assert [done.returncode, stage.status()] == [0, RunStatus.ABORTED]
+
+
 def test_a_process_that_got_the_pid_of_a_dead_run_is_not_touched(stage: Stage) -> None:
     a_dead_run(stage)
     state = stage.state()
