@@ -1,12 +1,14 @@
-"""A host that hangs does not keep a run from stopping, nor from ending its agents."""
+"""What a host that is slow or hangs, and the run around it, do to each other when the run is stopped."""
 
 from __future__ import annotations
 
 import signal
+import time
 
 import pytest
 from tests.process.stage import Stage, eventually
 
+from spec_kitty_orchestrator.kept import KEEPER_SECONDS
 from spec_kitty_orchestrator.run_state import RunStatus
 
 HANG = """
@@ -15,6 +17,11 @@ case "$2" in {command})
     : > hangs
     while :; do sleep 1; done
 esac
+"""
+IS_OVERTAKEN = """
+if [ "$2" = mission-state ] && [ -e held/pid ] && kill -0 "$(cat held/pid)" 2>/dev/null; then
+    : > overtaken
+fi
 """
 ONLY_WP02 = '[ "$6" = WP02 ] || real "$@"; '
 DEAF = "trap '' INT TERM"
@@ -55,12 +62,14 @@ def test_a_change_that_hangs_is_given_its_deadline_and_then_stopped(stage: Stage
 
 
 def test_a_second_signal_ends_a_change_that_hangs_at_once(stage: Stage) -> None:
-    stage.cast(host={"timeout_seconds": 3600})
+    stage.cast(host={"timeout_seconds": 20})
     hanging(stage, "start-implementation", DEAF)
     stage.signal(signal.SIGINT)
     assert not eventually(lambda: False, seconds=0.3)  # or it would count as the same event
+    second = time.monotonic()
     stage.signal(signal.SIGINT)
     returncode, stderr = stage.finish()
+    assert time.monotonic() - second < KEEPER_SECONDS  # it was killed, and neither timed out nor given up
     assert stage.left() == []
     assert [returncode, len(stderr.splitlines())] == [130, 2]
     assert stage.status() is RunStatus.INTERRUPTED
@@ -71,3 +80,27 @@ def test_a_killed_orchestrator_leaves_no_host_that_hangs_in_a_read(stage: Stage)
     stage.signal(signal.SIGKILL)
     assert stage.finish()[0] == -signal.SIGKILL
     assert eventually(lambda: not stage.left())
+
+
+def test_a_killed_orchestrator_lets_a_change_come_to_its_end(stage: Stage) -> None:
+    stage.start_held()
+    stage.signal(signal.SIGKILL)
+    assert stage.finish()[0] == -signal.SIGKILL
+    assert not eventually(stage.is_interrupted, seconds=1)
+    stage.release()
+    assert eventually(lambda: not stage.left())
+    assert stage.arena.lanes()["WP01"] == "in_progress"
+
+
+def test_what_a_killed_run_has_in_flight_is_over_before_the_next_one_asks_how_things_stand(
+    stage: Stage,
+) -> None:
+    """Else it could land after the answer, and the run would go on from what is no longer true."""
+    stage.start_held(script=IS_OVERTAKEN)
+    stage.signal(signal.SIGKILL)
+    assert stage.finish()[0] == -signal.SIGKILL
+    done = stage.run("resume")
+    assert not (stage.arena.root / "overtaken").exists()
+    assert stage.is_interrupted()
+    assert done.returncode == 0, done.text
+    assert set(stage.arena.lanes().values()) == {"done"}
