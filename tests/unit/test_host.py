@@ -16,7 +16,12 @@ from trio.testing import MockClock
 
 from spec_kitty_orchestrator import __version__
 from spec_kitty_orchestrator.contract.lanes import Lane
-from spec_kitty_orchestrator.contract.payloads import ReviewResult, TransitionRequest
+from spec_kitty_orchestrator.contract.payloads import (
+    ReviewResult,
+    StartReview,
+    TransitionRequest,
+    TransitionResult,
+)
 from spec_kitty_orchestrator.contract.policy import PolicyMetadata
 from spec_kitty_orchestrator.errors import ExitCode, HostError, UsageError
 from spec_kitty_orchestrator.host import HostClient, HostEndpoint, check_contract, clean_note
@@ -268,6 +273,16 @@ def test_what_is_no_answer_is_told_in_one_line(said: Completed, error: type[Host
     assert words in str(caught.value)
     assert "\n" not in str(caught.value)
     assert caught.value.exit_code is ExitCode.HOST
+
+
+def test_an_answer_to_another_command_is_none(asked: Asked) -> None:
+    """Only the command's name tells: what start-review answers can be read as a transition's result."""
+    asked.bring_to(Lane.FOR_REVIEW)
+    options = ["--mission", asked.fake.slug, "--wp", "WP01", "--actor", "me", "--policy", POLICY.to_json()]
+    said = Completed(*asked.fake.call(["orchestrator-api", "start-review", *options]))
+    assert answer("start-review", said, StartReview).to_lane is Lane.IN_REVIEW
+    with pytest.raises(HostGarbled, match=r"^transition: the host answered for '.*\.start-review' instead"):
+        answer("transition", said, TransitionResult)
 
 
 LOST = [Fault.CRASH_BEFORE, Fault.CRASH_AFTER, Fault.HANG_BEFORE, Fault.HANG_AFTER, Fault.GARBLE_AFTER]
