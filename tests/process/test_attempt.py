@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import stat
 import sys
 import threading
@@ -124,6 +125,14 @@ async def test_what_it_says_while_it_is_stopped_is_heard(arena: Any, new_sink: A
     ending = await run(launch, sink)
     assert (ending.returncode, ending.ended_by) == (3, EndedBy.TIMEOUT)
     assert "last words" in launch.log_file.read_text()
+
+
+async def test_one_that_does_not_obey_is_killed_when_its_own_grace_is_over(arena: Any, new_sink: Any) -> None:
+    script = "trap '' TERM; echo FINAL RESULT; while :; do sleep 0.02; done"
+    ending = await run(shell(arena, script, exit_deadline=0.1, grace=0.5), new_sink())
+    assert (ending.ended_by, ending.signal) == (EndedBy.COMPLETED, signal.SIGKILL)
+    assert 0.6 <= ending.seconds < 9.0  # the usual grace is 10 s
+    assert arena.left() == []
 
 
 MISSING = {

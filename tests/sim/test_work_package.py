@@ -293,6 +293,20 @@ def test_the_users_own_time_limit_for_an_agent_counts(single: World) -> None:
     assert seen == [7.0, 7.0]
 
 
+def test_the_users_own_grace_counts_for_every_attempt(single: World) -> None:
+    single.settings = evolve(single.settings, grace_seconds=3.0)
+    seen: list[float] = []
+    start = single.start
+
+    async def note(launch, *rest):  # type: ignore[no-untyped-def]
+        seen.append(launch.limits.grace)
+        return await start(launch, *rest)
+
+    single.start = note  # type: ignore[method-assign]
+    single.orchestrate()
+    assert seen == [3.0, 3.0]
+
+
 # Found in a lane: what a run does with a work package that it did not put there.
 
 
