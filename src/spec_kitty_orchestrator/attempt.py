@@ -13,7 +13,7 @@ from .agents.spec import CommandContext, CommandLine, Role, command_line
 from .agents.transcript import Transcript, open_reader
 from .events import AttemptEnded, AttemptStarted, ProcessesSwept
 from .identity import ProcessIdentity
-from .process import AgentNotStarted, Ending, Launch, Limits
+from .process import AgentNotStarted, Ending, Launch, Limits, LogNotWritten
 from .run import Run
 from .run_state import INTERRUPTED, SUCCEEDED, AttemptRecord, utc_now
 from .shutdown import RUN_MARKER
@@ -45,6 +45,7 @@ async def run_errand(run: Run, errand: Errand) -> AttemptResult:
     Raises:
         trio.Cancelled: the run, or this work package, is being stopped; the agent is gone by then, and
             the attempt is recorded as interrupted, which spends nothing.
+        LogNotWritten: its log or a file beside it cannot be written; it is recorded in the same way.
     """
     record = _open_record(run, errand)
     started = trio.current_time()
@@ -86,7 +87,6 @@ def _launch(run: Run, errand: Errand, record: AttemptRecord) -> Launch:
     _write_private(prompt_file, errand.prompt)
     line = attempt_command(run, errand, log.parent / log.stem)
     for path, text in line.files.items():
-        path.parent.mkdir(parents=True, exist_ok=True)
         _write_private(path, text)
     settings = run.settings
     limits = Limits(
@@ -162,6 +162,10 @@ def _log_path(run: Run, errand: Errand, number: int) -> Path:
 
 
 def _write_private(path: Path, text: str) -> None:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-    with open(descriptor, "w", encoding="utf-8") as file:
-        file.write(text)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with open(os.open(path, flags, 0o600), "w", encoding="utf-8") as file:
+            file.write(text)
+    except OSError as problem:
+        raise LogNotWritten(f"cannot write {path}: {problem.strerror}") from problem

@@ -26,7 +26,7 @@ AgentNotStarted = CommandNotStarted
 
 
 class LogNotWritten(OrchestratorError):
-    """An attempt's log could not be made or written: the disk is full, or the file exists already."""
+    """An attempt's log or prompt could not be made or written: the disk is full, or a file is in the way."""
 
 
 @frozen

@@ -68,3 +68,13 @@ def test_a_log_that_cannot_be_written_leaves_the_work_package_and_is_no_internal
     assert world.lanes() == {"WP01": "in_progress", "WP02": "done"}
     assert "No space left on device" in end.lines[1]
     assert "internal error" not in "".join(end.lines)
+
+
+def test_a_prompt_that_cannot_be_written_leaves_the_work_package_in_the_same_way(new_world: NewWorld) -> None:
+    world = new_world("WP01", "WP02")
+    in_the_way = world.root / ".kittify" / "logs" / "run-1" / "WP01-implementation-1.prompt.md"
+    in_the_way.mkdir(parents=True)
+    end = world.orchestrate()
+    assert end.exit_code is ExitCode.ATTENTION
+    assert world.lanes() == {"WP01": "in_progress", "WP02": "done"}
+    assert f"cannot write {in_the_way}: Is a directory" in end.lines[1]
