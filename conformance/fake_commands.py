@@ -115,35 +115,44 @@ def _claim(host: FakeHost, mission: Record, options: Options) -> None:
             wp_id=wp_id,
             unsatisfied_dependencies=missing,
         )
-    if not host.workspaces.is_there(host.workspace(mission, wp)):
-        _allocate(host, mission, wp_id)
+    _allocate(host, mission, wp_id)
     wp["holder"] = options["--actor"]
 
 
 def _allocate(host: FakeHost, mission: Record, wp_id: str) -> None:
+    """Makes the lane's workspace, or goes into the one that another work package of the lane was given."""
     wp = mission["wps"][wp_id]
+    path = host.workspace(mission, wp)
     merged = [host.branch(mission, mission["wps"][name]) for name in wp["dependencies"]]
     try:
-        host.workspaces.create(
-            host.workspace(mission, wp), host.branch(mission, wp), mission["target"], merged
-        )
+        if host.workspaces.is_there(path):
+            _require_clean(host, mission, wp_id)
+            host.workspaces.bring_in(path, merged)
+        else:
+            host.workspaces.create(path, host.branch(mission, wp), mission["target"], merged)
     except NoWorkspace as why:
         _no_lane(mission, wp_id, str(why))
 
 
-def _take_up(host: FakeHost, mission: Record, options: Options) -> None:
-    wp_id, actor = options["--wp"], options["--actor"]
+def _require_clean(host: FakeHost, mission: Record, wp_id: str) -> None:
     wp = mission["wps"][wp_id]
     path = host.workspace(mission, wp)
-    if not host.workspaces.is_there(path):
-        _allocate(host, mission, wp_id)
-    elif host.workspaces.is_dirty(path):
+    if host.workspaces.is_dirty(path):
         _no_lane(
             mission,
             wp_id,
             f"Lane {wp['lane_id']} worktree at {path} has uncommitted changes. "
             "Commit or stash before starting the next WP.",
         )
+
+
+def _take_up(host: FakeHost, mission: Record, options: Options) -> None:
+    wp_id, actor = options["--wp"], options["--actor"]
+    wp = mission["wps"][wp_id]
+    if host.workspaces.is_there(host.workspace(mission, wp)):
+        _require_clean(host, mission, wp_id)
+    else:
+        _allocate(host, mission, wp_id)
     if wp["holder"] not in (None, actor):
         raise Refused(
             "WP_ALREADY_CLAIMED",
@@ -206,11 +215,12 @@ def merge_mission(host: FakeHost, options: Options, noise: list[str]) -> Record:
         message = f"Strategy '{strategy}' is not supported. Supported strategies: {STRATEGIES}"
         raise Refused("UNSUPPORTED_STRATEGY", message, strategy=strategy, supported=STRATEGIES)
     target = options.get("--target") or mission["target"]
-    lanes = [(host.workspace(mission, wp), host.branch(mission, wp)) for wp in mission["wps"].values()]
+    wps = mission["wps"].values()
+    lanes = list(dict.fromkeys((host.workspace(mission, wp), host.branch(mission, wp)) for wp in wps))
     _preflight(host, mission, target, [branch for _, branch in lanes])
     host.workspaces.merge(target, lanes)
     noise += [f"Deleted branch {branch} (was 0000000)." for _, branch in lanes]
-    for wp in mission["wps"].values():
+    for wp in wps:
         wp["lane"] = "done"
     return {
         **about(mission),
@@ -251,7 +261,8 @@ def _lane(host: FakeHost, mission: Record, wp: Record) -> Record:
 
 
 def _unsatisfied(mission: Record, wp: Record) -> list[str]:
-    return [name for name in wp["dependencies"] if mission["wps"][name]["lane"] not in SETTLED]
+    settled = {wp_id for wp_id, other in mission["wps"].items() if other["lane"] in SETTLED}
+    return [name for name in wp["dependencies"] if name not in settled]
 
 
 def _no_lane(mission: Record, wp_id: str, reason: str) -> NoReturn:

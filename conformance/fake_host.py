@@ -5,9 +5,9 @@ Standard library only, so that the program around it (`fake_program.py`) starts 
     fake = FakeHost([("WP01", []), ("WP02", ["WP01"])], PaperWorkspaces(root))
     said = fake.call(["orchestrator-api", "mission-state", "--mission", fake.slug])
 
-`said` has `returncode`, `stdout` and `stderr`. An agent's part is `fake.commit("WP01")` and
-`fake.mark("WP01")`. What was measured on the real host, and how, stands in the conformance suite: the same
-cases are put to both.
+`said` has `returncode`, `stdout` and `stderr`. An agent's part is `fake.change("WP01")`,
+`fake.commit("WP01")` and `fake.mark("WP01")`. What was measured on the real host, and how, stands in the
+conformance suite: the same cases are put to both.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol
 
 from .fake_commands import COMMANDS
@@ -40,6 +41,7 @@ class Workspaces(Protocol):
 
     def branch_is_checked_out(self, branch: str) -> bool: ...
     def create(self, path: Path, branch: str, base: str, merged: Sequence[str]) -> None: ...
+    def bring_in(self, path: Path, merged: Sequence[str]) -> None: ...
     def is_there(self, path: Path) -> bool: ...
     def is_dirty(self, path: Path) -> bool: ...
     def has_commit(self, path: Path, branch: str, base: str) -> bool: ...
@@ -62,8 +64,7 @@ class PaperWorkspaces:
 
     def create(self, path: Path, branch: str, base: str, merged: Sequence[str]) -> None:
         """Writes what marks a linked worktree: its `.git` file, and HEAD in the folder that it names."""
-        if missing := {base, *merged} - self.branches:
-            raise NoWorkspace(f"no such branch: {', '.join(sorted(missing))}")
+        self.bring_in(path, (base, *merged))
         git_dir = self.root / ".git" / "worktrees" / path.name
         for folder in (git_dir, path):
             folder.mkdir(parents=True, exist_ok=True)
@@ -72,6 +73,10 @@ class PaperWorkspaces:
         (git_dir / "gitdir").write_text(f"{path / '.git'}\n")
         (path / ".git").write_text(f"gitdir: {git_dir}\n")
         self.branches.add(branch)
+
+    def bring_in(self, path: Path, merged: Sequence[str]) -> None:
+        if missing := {*merged} - self.branches:
+            raise NoWorkspace(f"no such branch: {', '.join(sorted(missing))}")
 
     def is_there(self, path: Path) -> bool:
         return path.exists()  # a plain folder counts, as it does for the real host
@@ -89,12 +94,16 @@ class PaperWorkspaces:
         self.branches -= {branch for _, branch in lanes}
 
 
-def new_mission(slug: str, work_packages: Iterable[tuple[str, Sequence[str]]]) -> dict[str, Any]:
+def new_mission(
+    slug: str, work_packages: Iterable[tuple[str, Sequence[str]]], lanes: Mapping[str, str]
+) -> dict[str, Any]:
     """A mission's record, as JSON; each work package has one subtask, `T001` for the first."""
     wps = {
         wp_id: new_work_package(number, list(dependencies), [f"T{number + 1:03}"])
         for number, (wp_id, dependencies) in enumerate(work_packages)
     }
+    for wp_id, lane_id in lanes.items():
+        wps[wp_id]["lane_id"] = lane_id
     return {"slug": slug, "number": None, "target": TARGET_BRANCH, "history": 0, "wps": wps}
 
 
@@ -118,6 +127,8 @@ class FakeHost:
         work_packages: ids with their dependencies, of one mission that is planned already.
         workspaces: where branches and folders are; on paper in process, git in the program.
         noise: lines that are printed before each reply, as the real host does at times.
+        lanes: which lane a work package lies in, as `lane-a`; those not named have a lane of their own.
+            The real host has one lane for those that own the same files or hang together by dependency.
     """
 
     def __init__(
@@ -126,6 +137,7 @@ class FakeHost:
         workspaces: Workspaces,
         slug: str = "demo-01FAKE00",
         noise: Sequence[str] = (),
+        lanes: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         self.slug = slug
         self.workspaces = workspaces
@@ -133,7 +145,7 @@ class FakeHost:
         self.missions: dict[str, dict[str, Any]] = {}
         planned = list(work_packages)
         if planned:
-            self.missions[slug] = new_mission(slug, planned)
+            self.missions[slug] = new_mission(slug, planned, lanes)
 
     # What tests and agents do, without a command line.
 
@@ -147,9 +159,16 @@ class FakeHost:
         return str(self.wps[wp_id]["lane"])
 
     def commit(self, wp_id: str) -> None:
-        """An agent commits in the workspace (on paper only)."""
+        """An agent commits all that is in the workspace (on paper only)."""
         assert isinstance(self.workspaces, PaperWorkspaces)
-        self.workspaces.committed.add(self.branch(self.missions[self.slug], self.wps[wp_id]))
+        mission, wp = self.missions[self.slug], self.wps[wp_id]
+        self.workspaces.committed.add(self.branch(mission, wp))
+        self.workspaces.dirty.discard(self.workspace(mission, wp))
+
+    def change(self, wp_id: str) -> None:
+        """An agent changes something in the workspace, and has not committed it (on paper only)."""
+        assert isinstance(self.workspaces, PaperWorkspaces)
+        self.workspaces.dirty.add(self.workspace(self.missions[self.slug], self.wps[wp_id]))
 
     def mark(self, wp_id: str, done: bool = True) -> None:
         """An agent marks all subtasks of a work package."""

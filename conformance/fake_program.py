@@ -46,19 +46,28 @@ class GitWorkspaces:
         known = self.has_branch(branch)
         new = (str(path), branch) if known else ("-b", branch, str(path), base)
         self._git("worktree", "add", "-q", *new)
+        try:
+            self.bring_in(path, merged)
+        except NoWorkspace:
+            self._git("worktree", "remove", "--force", str(path))
+            self._git("branch", "-q", "-D", branch)
+            raise
+
+    def bring_in(self, path: Path, merged: Sequence[str]) -> None:
+        if not _is_linked(path):
+            return
         for other in merged:
             try:
                 self._git("merge", "-q", "--no-edit", other, cwd=path)
             except NoWorkspace:
-                self._git("worktree", "remove", "--force", str(path))
-                self._git("branch", "-q", "-D", branch)
+                self._git("reset", "-q", "--merge", cwd=path)
                 raise
 
     def is_there(self, path: Path) -> bool:
         return path.exists()
 
     def is_dirty(self, path: Path) -> bool:
-        return bool(self._git("status", "--porcelain", cwd=path))
+        return _is_linked(path) and bool(self._git("status", "--porcelain", cwd=path))
 
     def has_commit(self, path: Path, branch: str, base: str) -> bool:
         return self._git("rev-list", "--count", f"{base}..{branch}") != "0"
@@ -81,6 +90,11 @@ class GitWorkspaces:
         if done.returncode:
             raise NoWorkspace((done.stderr or done.stdout).strip() or f"git {args[0]} failed")
         return done.stdout.strip()
+
+
+def _is_linked(path: Path) -> bool:
+    """In a plain folder, which the host takes for a worktree, git would speak of the primary checkout."""
+    return (path / ".git").is_file()
 
 
 def find_root(start: Path) -> Path | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 import trio
 
@@ -77,8 +78,11 @@ def make_fake_project(
     root: Path,
     work_packages: Mapping[str, Sequence[str]] | Iterable[tuple[str, Sequence[str]]],
     slug: str = "demo-01FAKE00",
+    lanes: Mapping[str, str] = MappingProxyType({}),
 ) -> FakeHost:
     """A repository on paper at `root`, with a planned mission of these work packages (id → dependencies).
+
+    `lanes` says which of them lie in one lane (id → `lane-a`), and so share workspace and branch.
 
     There is no git in it: `.git/HEAD`, `.kittify/` and the prompt files are written, and the workspaces get
     their `.git` files when they are claimed.
@@ -88,7 +92,7 @@ def make_fake_project(
     for folder in (tasks, root / ".git", root / ".kittify"):
         folder.mkdir(parents=True, exist_ok=True)
     (root / ".git" / "HEAD").write_text(f"ref: refs/heads/{TARGET_BRANCH}\n")
-    fake = FakeHost(planned, PaperWorkspaces(root), slug)
+    fake = FakeHost(planned, PaperWorkspaces(root), slug, lanes=lanes)
     for wp_id, wp in fake.missions[slug]["wps"].items():
         front = f"---\nwork_package_id: {wp_id}\nsubtasks: {list(wp['subtasks'])}\n---\n"
         (tasks / f"{wp_id}-thing.md").write_text(f"{front}\n# {wp_id}\n\nDo {wp_id}.\n")

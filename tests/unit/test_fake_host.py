@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from conformance.fake_host import FakeHost
-from conformance.fake_rules import LANES
+from conformance.fake_program import GitWorkspaces
+from conformance.fake_rules import LANES, TARGET_BRANCH
 from conformance.in_process import make_fake_project
 
 POLICY = json.dumps(
@@ -151,3 +155,109 @@ def test_sending_back_makes_the_sender_the_holder(fake: FakeHost) -> None:
     move(fake, "in_progress", "--review-result-json", REJECTED)
     said = ask(fake, "start-implementation", "--wp", "WP01", "--actor", "implementer", "--policy", POLICY)
     assert (said["error_code"], said["data"]["claimed_by"]) == ("WP_ALREADY_CLAIMED", "me")
+
+
+# Lanes that several work packages share.
+
+
+@pytest.fixture
+def sharing(tmp_path: Path) -> FakeHost:
+    """Three independent work packages, of which the first two lie in one lane."""
+    planned: dict[str, list[str]] = {"WP01": [], "WP02": [], "WP03": []}
+    return make_fake_project(tmp_path, planned, lanes={"WP01": "lane-a", "WP02": "lane-a"})
+
+
+def start(fake: FakeHost, wp_id: str) -> dict[str, Any]:
+    return ask(fake, "start-implementation", "--wp", wp_id, "--actor", "me", "--policy", POLICY)
+
+
+def place(fake: FakeHost, wp_id: str) -> tuple[str, str, str]:
+    data = ask(fake, "resolve-workspace", "--wp", wp_id)["data"]
+    return data["lane_id"], data["workspace_path"], data["lane_branch"]
+
+
+def test_every_work_package_has_a_lane_of_its_own_unless_told_otherwise(fake: FakeHost) -> None:
+    assert [place(fake, wp_id)[0] for wp_id in ("WP01", "WP02")] == ["lane-a", "lane-b"]
+
+
+def test_work_packages_of_one_lane_share_folder_and_branch(sharing: FakeHost) -> None:
+    first, second, third = (place(sharing, wp_id) for wp_id in ("WP01", "WP02", "WP03"))
+    assert first == second
+    assert not {*first} & {*third}
+    paths = [start(sharing, wp_id)["data"]["workspace_path"] for wp_id in ("WP01", "WP02")]
+    assert paths == [first[1]] * 2
+
+
+def test_a_lane_with_half_done_work_takes_nobody_in(sharing: FakeHost) -> None:
+    start(sharing, "WP01")
+    sharing.change("WP01")
+    refused = start(sharing, "WP02")
+    assert refused["error_code"] == "LANE_ALLOCATION_FAILED"
+    assert refused["data"]["reason"].startswith(f"Lane lane-a worktree at {place(sharing, 'WP02')[1]} has un")
+    assert sharing.lane("WP02") == "planned"
+    assert start(sharing, "WP03")["success"]
+    sharing.commit("WP01")
+    assert start(sharing, "WP02")["success"]
+
+
+def test_a_commit_in_a_shared_lane_counts_for_all_who_lie_in_it(sharing: FakeHost) -> None:
+    """The host looks for some commit beyond the base, and does not ask whose it is."""
+    for wp_id in ("WP01", "WP02", "WP03"):
+        start(sharing, wp_id)
+        sharing.mark(wp_id)
+    sharing.commit("WP01")
+    codes = []
+    for wp_id in ("WP01", "WP02", "WP03"):
+        about = ["--wp", wp_id, "--actor", "me", "--to", "for_review", "--policy", POLICY]
+        codes.append(ask(sharing, "transition", *about)["error_code"])
+    assert codes == [None, None, NO]
+
+
+def test_a_dependency_that_is_not_there_is_not_satisfied(fake: FakeHost) -> None:
+    fake.wps["WP01"]["dependencies"] = ["WP09"]
+    assert ask(fake, "list-ready")["data"]["ready_work_packages"] == []
+    refused = start(fake, "WP01")
+    assert refused["error_code"] == "DEPENDENCIES_NOT_SATISFIED"
+    assert refused["data"]["unsatisfied_dependencies"] == ["WP09"]
+
+
+@pytest.fixture
+def git(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
+    """A repository with one commit on the branch that missions are planned on, and git in its folders."""
+    for who in ("AUTHOR", "COMMITTER"):
+        monkeypatch.setenv(f"GIT_{who}_NAME", "Test")
+        monkeypatch.setenv(f"GIT_{who}_EMAIL", "test@example.invalid")
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
+
+    def run(*args: str, folder: str | Path = tmp_path) -> str:
+        return subprocess.run(["git", *args], cwd=folder, check=True, capture_output=True, text=True).stdout
+
+    run("init", "-q", "-b", TARGET_BRANCH)
+    run("commit", "-q", "--allow-empty", "-m", "begin")
+    return run
+
+
+def test_with_git_a_shared_lane_is_one_worktree_that_is_merged_once(
+    tmp_path: Path, git: Callable[..., str]
+) -> None:
+    planned: list[tuple[str, list[str]]] = [
+        ("WP01", []),
+        ("WP02", []),
+        ("WP03", ["WP01", "WP04"]),
+        ("WP04", []),
+    ]
+    lanes = {"WP02": "lane-a", "WP03": "lane-a"}
+    fake = FakeHost(planned, GitWorkspaces(tmp_path), lanes=lanes)
+    where = Path(start(fake, "WP01")["data"]["workspace_path"])
+    (where / "first.txt").write_text("not committed yet")
+    assert start(fake, "WP02")["error_code"] == "LANE_ALLOCATION_FAILED"
+    git("add", ".", folder=where)
+    git("commit", "-q", "-m", "first", folder=where)
+    assert start(fake, "WP02")["data"]["workspace_path"] == str(where)
+    other = Path(start(fake, "WP04")["data"]["workspace_path"])
+    git("commit", "-q", "--allow-empty", "-m", "other", folder=other)
+    fake.wps["WP01"]["lane"] = fake.wps["WP04"]["lane"] = "done"
+    assert start(fake, "WP03")["success"]
+    assert "other" in git("log", "--format=%s", folder=where)
+    assert ask(fake, "merge-mission")["data"]["merged"]
+    assert sorted(git("log", "--format=%s", "--no-merges").split()) == ["begin", "first", "other"]
