@@ -156,6 +156,22 @@ def is_locked(repo_root: Path) -> bool:
     return False
 
 
+def open_state(opened: Opened, store: RunStore, *, resume: bool) -> RunState:
+    """The state of this run, stored: with `resume` the last run's, if there was one, else a new one.
+
+    Raises:
+        UsageError: an unfinished run of another mission would be forgotten.
+        StateFileError: the state cannot be read or stored.
+    """
+    request, before = opened.request, store.load()
+    if resume and before is not None:
+        state = continue_state(before, request.actor)
+    else:
+        state = begin_state(request, opened.mission.mission_slug, before)
+    store.save(state)
+    return state
+
+
 def begin_state(request: Request, slug: str, before: RunState | None) -> RunState:
     """The state of a new run; what an earlier run of this mission, as this actor, holds stays held.
 

@@ -15,20 +15,12 @@ from .display import Board, Display, open_display
 from .errors import ExitCode, find_known
 from .events import EventStream, JsonLines, Notice, RunEnded, RunStarted
 from .history import History
-from .host import HostClient
+from .host import HostClient, Runner
 from .mission import Mission, MissionEnd
-from .opening import (
-    KITTIFY,
-    Opened,
-    Request,
-    begin_state,
-    check_everything,
-    continue_state,
-    run_lock,
-)
+from .opening import KITTIFY, Opened, Request, check_everything, open_state, run_lock
 from .plan import plan_lines
 from .process import adopt_orphans, run_attempt
-from .run import Run, Slots, new_roster
+from .run import AgentKit, Run, Slots, new_roster
 from .run_state import RunState, RunStatus, RunStore
 from .shutdown import RUN_MARKER, StopControl, sweep_run
 
@@ -83,28 +75,24 @@ async def _supervise(request: Request, stop: StopControl, resume: bool) -> ExitC
         opened = await check_everything(request)
         if before is None:  # the lock writes, and a first run writes nothing before all is checked
             held.enter_context(run_lock(request.repo_root, store))
-        before = store.load()
-        if resume and before is not None:
-            state = continue_state(before, request.actor)
-        else:
-            state = begin_state(request, opened.mission.mission_slug, before)
-        store.save(state)
+        state = open_state(opened, store, resume=resume)
         adopt_orphans()
-        run = _open_run(opened, store, state, stop)
+        run = open_run(opened, store, state, opened.agent_kit(run_attempt, stop.kill_now))
         with open_display() as display, _recording(run, display, stop):
             _tell_what_begins(run, opened, swept, resumed=resume)
             return await _run_mission(run, opened, display)
 
 
-def _open_run(opened: Opened, store: RunStore, state: RunState, stop: StopControl) -> Run:
-    settings = opened.settings
+def open_run(
+    opened: Opened, store: RunStore, state: RunState, kit: AgentKit, ask_host: Runner | None = None
+) -> Run:
+    """The services of a run; `ask_host` runs the host's commands in place of a process for each."""
     environ = {**opened.request.environ, RUN_MARKER: state.run_id}
-    endpoint = evolve(opened.host.endpoint, environ=environ, kill_now=stop.kill_now)
-    kit = opened.agent_kit(run_attempt, stop.kill_now)
-    host, events = HostClient(endpoint, state.mission, state.actor), EventStream()
+    endpoint = evolve(opened.host.endpoint, environ=environ, kill_now=kit.kill_now)
+    host, events = HostClient(endpoint, state.mission, state.actor, ask_host), EventStream()
     return Run(
         repo_root=opened.request.repo_root,
-        settings=settings,
+        settings=opened.settings,
         host=host,
         agents=kit,
         store=store,
@@ -112,7 +100,7 @@ def _open_run(opened: Opened, store: RunStore, state: RunState, stop: StopContro
         events=events,
         history=History(host, events),
         roster=new_roster(kit),
-        slots=Slots(trio.CapacityLimiter(settings.max_concurrent_wps)),
+        slots=Slots(trio.CapacityLimiter(opened.settings.max_concurrent_wps)),
     )
 
 
