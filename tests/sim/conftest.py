@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 import pytest
 from tests.sim.world import World, make_world
@@ -13,10 +14,12 @@ DIAMOND = {"WP01": [], "WP02": ["WP01"], "WP03": ["WP01"], "WP04": ["WP02", "WP0
 
 @pytest.fixture
 def new_world(tmp_path: Path) -> Callable[..., World]:
-    """Makes a world of work packages, given as names or as id → dependencies."""
+    """Makes a world of work packages, given as names or as id → dependencies; `lanes`: which share one."""
 
-    def make(*names: str, **dependencies: Sequence[str]) -> World:
-        return make_world(tmp_path, {**{name: [] for name in names}, **dependencies})
+    def make(
+        *names: str, lanes: Mapping[str, str] = MappingProxyType({}), **dependencies: Sequence[str]
+    ) -> World:
+        return make_world(tmp_path, {**{name: [] for name in names}, **dependencies}, lanes=lanes)
 
     return make
 

@@ -11,9 +11,7 @@ from tests.sim.world import Act, World, make_world, reject
 from trio.testing import MockClock
 
 from spec_kitty_orchestrator.errors import ExitCode
-from spec_kitty_orchestrator.mission import Mission
 from spec_kitty_orchestrator.run import Run
-from spec_kitty_orchestrator.run_state import RunStore
 
 EVERY = 2
 """Only each such step of the run: two neighbours are often the same wait of two tasks."""
@@ -44,17 +42,16 @@ def cancelled_at(world: World, step: int) -> tuple[int, Run]:
     """The mission's steps in all, and the run with what its work packages shared."""
 
     async def main() -> tuple[int, Run]:
-        run = world.open_run()
-        first = await run.host.mission_state()
+        mission = await world.open_mission()
         scope = trio.CancelScope()
         instrument = CancelAtStep(step, scope)
         trio.lowlevel.add_instrument(instrument)
         try:
             with scope:
-                await Mission(run, first).orchestrate()
+                await mission.orchestrate()
         finally:
             trio.lowlevel.remove_instrument(instrument)
-        return instrument.taken, run
+        return instrument.taken, mission.run
 
     return trio.run(main, clock=MockClock(autojump_threshold=0))
 
@@ -72,7 +69,6 @@ def leaks(world: World, run: Run, files: int) -> list[str]:
 
 def gone_on_with(world: World) -> list[str]:
     """What is wrong when the mission is run again."""
-    world.state = RunStore(world.root / ".kittify").load() or world.state
     end = world.orchestrate()
     approvals = [argv for argv in world.host.log if argv[1] == "transition" and "done" in argv]
     checks = {

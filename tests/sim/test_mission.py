@@ -103,7 +103,7 @@ def test_one_that_fails_never_stops_its_siblings(new_world: NewWorld) -> None:
     end = world.orchestrate()
     assert world.lanes() == {"WP01": "done", "WP02": "blocked", "WP03": "in_progress"}
     assert end.exit_code is ExitCode.INTERNAL
-    (trace,) = (world.root / ".kittify" / "logs" / "run-1").glob("WP03-internal-error.txt")
+    (trace,) = world.log_dir().glob("WP03-internal-error.txt")
     assert "ZeroDivisionError" in trace.read_text()
 
 

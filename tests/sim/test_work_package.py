@@ -239,7 +239,7 @@ def test_an_agent_that_is_not_installed_is_passed_over(single: World) -> None:
 def test_an_attempts_files_are_never_overwritten(single: World) -> None:
     single.acts["WP01", "implementation"] = [Act(returncode=1)]
     single.orchestrate()
-    folder = single.root / ".kittify" / "logs" / "run-1"
+    folder = single.log_dir()
     prompts = sorted(path.name for path in folder.glob("*.prompt.md"))
     assert prompts == [
         "WP01-implementation-1.prompt.md",
@@ -250,7 +250,7 @@ def test_an_attempts_files_are_never_overwritten(single: World) -> None:
 
 def test_a_log_that_no_record_knows_of_is_left_alone(single: World) -> None:
     """A run was killed between its log and its record; its number is not given out again."""
-    folder = single.root / ".kittify" / "logs" / "run-1"
+    folder = single.log_dir()
     folder.mkdir(parents=True)
     (folder / "WP01-implementation-1.log").write_text("what it said last")
     assert single.orchestrate().exit_code is ExitCode.ACCEPTED
@@ -341,7 +341,7 @@ def test_a_work_package_is_taken_up_from_where_it_is_found(
         single.stand("WP01", lane, actor)
         single.fake.commit("WP01")
         single.fake.mark("WP01")
-    single.open_run_state().record("WP01").ours = ours
+    single.remember(WP01=ours)
     end = single.orchestrate()
     assert single.lanes() == {"WP01": after}
     assert len(single.attempts) == attempts
@@ -354,14 +354,14 @@ def test_our_own_unfinished_work_is_gone_on_with_even_when_it_is_not_committed(s
     path = single.root / ".worktrees" / f"{single.fake.slug}-lane-a"
     assert path.is_dir()
     single.fake.workspaces.dirty.add(path)  # type: ignore[attr-defined]
-    single.open_run_state().record("WP01").ours = True
+    single.remember(WP01=True)
     assert single.orchestrate().exit_code is ExitCode.ACCEPTED
     assert "start-implementation" not in single.host.commands()
 
 
 def test_no_agent_is_let_loose_in_a_plain_folder(single: World) -> None:
     single.stand("WP01", "in_progress")
-    single.open_run_state().record("WP01").ours = True
+    single.remember(WP01=True)
     (single.root / ".worktrees" / f"{single.fake.slug}-lane-a" / ".git").unlink()
     end = single.orchestrate()
     assert end.exit_code is ExitCode.ATTENTION

@@ -1,16 +1,17 @@
 """A mission on paper: the fake host, simulated agents and Trio's clock, so that hours pass in no time.
 
-Everything between them is the real thing: mission, work packages, decisions, host client, transcripts.
+Everything between them is the real thing: run state, mission, work packages, decisions, host client,
+transcripts.
 """
 
 from __future__ import annotations
 
 import json
-import math
 import os
 import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import trio
@@ -20,21 +21,24 @@ from conformance.in_process import InProcessHost, make_fake_project
 from trio.testing import MockClock
 
 from spec_kitty_orchestrator.agents.spec import Role
-from spec_kitty_orchestrator.config import Settings
-from spec_kitty_orchestrator.events import Event, EventStream
-from spec_kitty_orchestrator.history import History
+from spec_kitty_orchestrator.config import Settings, load_settings
+from spec_kitty_orchestrator.events import Event
 from spec_kitty_orchestrator.host import HostClient, HostEndpoint
 from spec_kitty_orchestrator.identity import ProcessIdentity
 from spec_kitty_orchestrator.mission import Mission, MissionEnd
+from spec_kitty_orchestrator.opening import KITTIFY, Opened, Request, begin_state, open_state
 from spec_kitty_orchestrator.process import EndedBy, Ending, Launch, OutputSink
-from spec_kitty_orchestrator.run import AgentKit, Run, Slots, known_agents, new_roster
-from spec_kitty_orchestrator.run_state import RunState, RunStore
+from spec_kitty_orchestrator.run import known_agents
+from spec_kitty_orchestrator.run_state import Flags, RunState, RunStore
+from spec_kitty_orchestrator.supervisor import open_run
 
 CAPTURES = Path(__file__).parents[1] / "data" / "captures"
 ACTOR = "the-run"
 REF = re.compile(r"^Review reference: (\S+)$", re.MULTILINE)
 WP = re.compile(r"^Work package: (\S+) of mission", re.MULTILINE)
 APPROVE = "approved"
+A_DAY = 24 * 3600.0
+"""No mission here is at it for so long unless it hangs: looking at the host keeps the clock going."""
 
 
 @frozen
@@ -106,58 +110,53 @@ class World:
     programs: dict[str, Path | None] = field(factory=dict)
     state: RunState | None = None
 
+    @property
+    def request(self) -> Request:
+        """What the user asked for, by whom."""
+        return Request(self.fake.slug, ACTOR, self.root, environ={})
+
+    @property
+    def store(self) -> RunStore:
+        """What is remembered between runs."""
+        return RunStore(self.root / KITTIFY)
+
+    def log_dir(self) -> Path:
+        """Where the logs of the run are, or will be."""
+        return self.root / KITTIFY / "logs" / self.remember().run_id
+
     def with_agents(self, **changes: Any) -> World:
         """Changes settings under `agents:`."""
         self.settings = evolve(self.settings, agents=evolve(self.settings.agents, **changes))
         return self
 
-    def orchestrate(self, stop_after: float = math.inf) -> MissionEnd:
-        """One run of the mission, from the state that the last one left, if any.
+    def orchestrate(self, stop_after: float = A_DAY) -> MissionEnd:
+        """One run of the mission, which goes on with the last one, if there was one.
 
         Stopped after so many seconds of the clock, it raises Stopped.
         """
         return trio.run(self._orchestrate, stop_after, clock=MockClock(autojump_threshold=0))
 
     async def _orchestrate(self, stop_after: float) -> MissionEnd:
-        run = self.open_run()
-        first = await run.host.mission_state()
+        mission = await self.open_mission()
         with trio.move_on_after(stop_after):
-            return await Mission(run, first).orchestrate()
+            return await mission.orchestrate()
+        assert stop_after < A_DAY, "the run hangs"
         raise Stopped
 
-    def open_run(self) -> Run:
-        """The run's services, as the supervisor opens them, but for process and terminal."""
-        specs = known_agents(self.settings)
+    async def open_mission(self) -> Mission:
+        """A mission with its run, as the supervisor opens them, but for process and terminal."""
         for agent in (*self.settings.agents.implementation, *self.settings.agents.review):
             self.programs.setdefault(agent, Path("/sim") / agent)
-        kit = AgentKit(specs, self.programs, {}, self.start, trio.Event())
-        store = RunStore(self.root / ".kittify")
-        state = self.open_run_state()
+        request, settings, store = self.request, self.settings, self.store
         endpoint = HostEndpoint(Path("/sim/spec-kitty"), self.root, environ={})
-        host = HostClient(endpoint, self.fake.slug, ACTOR, run=self.host)
-        events = EventStream(self.events.append)
-        return Run(
-            repo_root=self.root,
-            settings=self.settings,
-            host=host,
-            agents=kit,
-            store=store,
-            state=state,
-            events=events,
-            history=History(host, events),
-            roster=new_roster(kit),
-            slots=Slots(trio.CapacityLimiter(self.settings.max_concurrent_wps)),
-            jitter=lambda: 0.0,
-        )
-
-    def open_run_state(self) -> RunState:
-        """What is remembered so far; a new run when there is nothing."""
-        if self.state is None:
-            me = ProcessIdentity.of(os.getpid())
-            self.state = RunState("run-1", self.fake.slug, ACTOR, "2026-01-01T00:00:00+00:00", me)
-        for record in self.state.work_packages.values():
-            record.forgive()
-        return self.state
+        host = HostClient(endpoint, request.mission, request.actor, self.host)
+        first = await host.mission_state()
+        opened = Opened(request, settings, known_agents(settings), self.programs, host, first)
+        self.state = open_state(opened, store, resume=True)
+        kit = opened.agent_kit(self.start, trio.Event())
+        run = evolve(open_run(opened, store, self.state, kit, self.host), jitter=lambda: 0.0)
+        run.events.add(self.events.append)
+        return Mission(run, first)
 
     async def start(
         self,
@@ -214,6 +213,14 @@ class World:
 
     # What tests arrange.
 
+    def remember(self, **ours: bool) -> RunState:
+        """What is on the disk, or a new run: with these work packages (`WP01=True`) recorded as ours."""
+        state = self.store.load() or begin_state(self.request, self.fake.slug, None)
+        for wp_id in ours:
+            state.record(wp_id).ours = ours[wp_id]
+        self.store.save(state)
+        return state
+
     def stand(self, wp_id: str, lane: str, actor: str = ACTOR) -> None:
         """Has `actor` claim a work package, then puts it into a lane."""
         policy = {
@@ -260,7 +267,15 @@ def _spoken(agent: str, text: str) -> bytes:
     return json.dumps(item).encode() + b"\n" + b'{"type":"turn.completed","usage":{}}\n'
 
 
-def make_world(root: Path, work_packages: Mapping[str, Sequence[str]], seconds: float = 2.0) -> World:
-    """A planned mission; each host call takes `seconds` of the clock, as the real one does of the CPU's."""
-    fake = make_fake_project(root, work_packages)
-    return World(root, fake, InProcessHost(fake, seconds), Settings())
+def make_world(
+    root: Path,
+    work_packages: Mapping[str, Sequence[str]],
+    seconds: float = 2.0,
+    lanes: Mapping[str, str] = MappingProxyType({}),
+) -> World:
+    """A planned mission; each host call takes `seconds` of the clock, as the real one does of the CPU's.
+
+    `lanes` says which work packages lie in one lane (id → `lane-a`).
+    """
+    fake = make_fake_project(root, work_packages, lanes=lanes)
+    return World(root, fake, InProcessHost(fake, seconds), load_settings(root / KITTIFY, {}, Flags()))
