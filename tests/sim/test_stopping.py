@@ -74,3 +74,12 @@ def test_a_change_in_flight_is_finished_before_the_run_ends(single: World) -> No
     assert single.state is not None
     assert single.state.record("WP01").ours
     assert not single.attempts
+
+
+def test_a_run_that_goes_on_asks_those_again_who_had_used_up_their_account(single: World) -> None:
+    single.with_agents(implementation=("codex",), review=("codex",))
+    single.agent_acts["codex"] = [Act(fails="http429-quota")]
+    assert single.orchestrate().exit_code is ExitCode.NO_AGENT
+    assert single.lanes() == {"WP01": "in_progress"}
+    assert single.orchestrate().exit_code is ExitCode.ACCEPTED
+    assert single.asked("WP01", "implementation") == ["codex", "codex"]
