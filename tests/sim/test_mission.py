@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import pytest
 import trio
+from attrs import evolve
 from conformance.in_process import Fault
 from tests.sim.world import Act, World, reject
 
@@ -130,8 +131,6 @@ def test_a_mission_that_is_all_done_is_only_accepted(diamond: World) -> None:
 
 
 def test_approved_is_enough_when_the_setting_says_so(diamond: World) -> None:
-    from attrs import evolve
-
     from spec_kitty_orchestrator.contract.lanes import Lane
 
     diamond.settings = evolve(diamond.settings, approval_lane=Lane.APPROVED)
@@ -208,3 +207,47 @@ def test_a_dependency_that_the_host_has_taken_back_is_waited_for(new_world: NewW
     world.acts["WP03", "implementation"] = [Act(seconds=200, then=approve_again)]
     assert world.orchestrate().exit_code is ExitCode.ACCEPTED
     assert world.host.commands().count("start-implementation") == 3
+
+
+def test_a_dependency_that_was_added_meanwhile_is_waited_for_and_then_enough(new_world: NewWorld) -> None:
+    """Nobody had told us of it before the host refused the claim; its acceptance is reason to ask again."""
+    world = new_world("WP01", "WP02")
+    world.fake.wps["WP02"]["dependencies"] = ["WP01"]
+    ask = world.fake.call
+
+    def unaware(argv: list[str]) -> object:
+        world.fake.wps["WP02"]["dependencies"] = (
+            [] if argv[1] in ("mission-state", "list-ready") else ["WP01"]
+        )
+        return ask(argv)
+
+    world.fake.call = unaware  # type: ignore[method-assign,assignment]
+    assert world.orchestrate().exit_code is ExitCode.ACCEPTED
+    claims = [argv[argv.index("--wp") + 1] for argv in world.host.log if argv[1] == "start-implementation"]
+    assert sorted(claims) == ["WP01", "WP02", "WP02"]
+
+
+def test_a_dependency_that_the_mission_does_not_hold_is_never_satisfied(new_world: NewWorld) -> None:
+    world = new_world(WP01=[], WP02=["WP09"])
+    end = world.orchestrate()
+    assert end.exit_code is ExitCode.ATTENTION
+    assert end.lines[1:] == ("  WP02 planned: waits for WP09 (unknown)",)
+    assert world.host.commands().count("start-implementation") == 1
+
+
+def test_the_first_claim_of_a_run_goes_alone(new_world: NewWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The host makes the mission's branch with it, where a second claim at the same time can collide."""
+    monkeypatch.setattr("os.cpu_count", lambda: 4)  # as many calls as we like: none waits for another
+    world = new_world("WP01", "WP02", "WP03")
+    ended: list[float] = []
+    ask = world.fake.call
+
+    def note(argv: list[str]) -> object:
+        if argv[1] == "start-implementation":
+            ended.append(trio.current_time())
+        return ask(argv)
+
+    world.fake.call = note  # type: ignore[method-assign,assignment]
+    world.orchestrate()
+    first, *others = ended
+    assert others == [first + world.host.seconds] * 2
