@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 
 import pytest
@@ -251,3 +252,34 @@ def test_the_first_claim_of_a_run_goes_alone(new_world: NewWorld, monkeypatch: p
     world.orchestrate()
     first, *others = ended
     assert others == [first + world.host.seconds] * 2
+
+
+# Lanes that are shared.
+
+
+def test_work_packages_of_one_lane_are_never_at_work_at_once(new_world: NewWorld) -> None:
+    world = new_world("WP01", "WP02", lanes={"WP02": "lane-a"})
+    world.acts["WP01", "review"] = [reject("mend it")]
+    assert world.orchestrate().exit_code is ExitCode.ACCEPTED
+    assert world.most_at_work == 1
+    turns = [wp_id for wp_id, _ in itertools.groupby(made.wp_id for made in world.attempts)]
+    assert sorted(turns) == ["WP01", "WP02"]
+
+
+def test_one_that_waits_for_its_lane_leaves_its_slot_to_the_one_at_work_there(new_world: NewWorld) -> None:
+    """One slot, and the reviewer of the first rests: the second is let in meanwhile, and must not keep it."""
+    world = new_world("WP01", "WP02", "WP03", lanes={"WP02": "lane-a"}).with_agents(review=("codex",))
+    world.settings = evolve(world.settings, max_concurrent_wps=1)
+    world.agent_acts["codex"] = [Act(seconds=1, fails="http429")]
+    assert world.orchestrate().exit_code is ExitCode.ACCEPTED
+    assert world.most_at_work == 1
+    claims = [argv[argv.index("--wp") + 1] for argv in world.host.log if argv[1] == "start-implementation"]
+    assert claims[:2] == ["WP01", "WP02"]
+
+
+def test_one_that_waited_for_its_lane_waits_for_a_slot_as_well(new_world: NewWorld) -> None:
+    world = new_world("WP01", "WP02", "WP03", "WP04", lanes={"WP02": "lane-a"})
+    world.settings = evolve(world.settings, max_concurrent_wps=2)
+    world.acts["WP03", "implementation"] = world.acts["WP04", "implementation"] = [Act(seconds=500)]
+    assert world.orchestrate().exit_code is ExitCode.ACCEPTED
+    assert world.most_at_work == 2
