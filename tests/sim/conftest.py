@@ -12,6 +12,12 @@ from tests.sim.world import World, make_world
 DIAMOND = {"WP01": [], "WP02": ["WP01"], "WP03": ["WP01"], "WP04": ["WP02", "WP03"]}
 
 
+@pytest.fixture(autouse=True)
+def four_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As many host calls may be in flight at once on every machine."""
+    monkeypatch.setattr("os.cpu_count", lambda: 4)
+
+
 @pytest.fixture
 def new_world(tmp_path: Path) -> Callable[..., World]:
     """Makes a world of work packages, given as names or as id → dependencies; `lanes`: which share one."""
