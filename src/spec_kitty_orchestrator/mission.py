@@ -136,9 +136,7 @@ class Mission:
         with self.in_flight[wp_id] as scope:
             outcome = await self._live(work_package)
         if scope.cancelled_caught:
-            taken = Outcome(Ended.LEFT, self.lanes[wp_id], "moved by someone else while we worked on it")
-            accepted = work_package.lane.is_accepted  # we did that, and the look that took it away was late
-            outcome = Outcome(Ended.ACCEPTED, work_package.lane) if accepted else taken
+            outcome = Outcome(Ended.LEFT, self.lanes[wp_id], "moved by someone else while we worked on it")
         del self.in_flight[wp_id], self._living[wp_id]
         self._note_change(wp_id)
         self._settle(wp_id, outcome)
@@ -223,7 +221,7 @@ class Mission:
 
     def _check_in_flight(self, wp_id: str, lane: Lane) -> None:
         """Someone took a work package away from us: nobody may go on working on it."""
-        if lane.is_settled and not self._living[wp_id].lane.is_settled:
+        if lane.is_settled and lane is not self._living[wp_id].asked_for:
             self.lanes[wp_id] = lane
             self.run.events.emit(LaneChanged(wp_id, lane.value, by_us=False))
             self.in_flight[wp_id].cancel()

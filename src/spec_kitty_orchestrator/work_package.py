@@ -50,12 +50,14 @@ class WorkPackage:
 
     Attributes:
         lane: the host's last word on where it stands.
+        asked_for: where the host was asked last to move it; until the reply it may stand there already.
         taken_into_review: this life has taken it into review; asking another time needs no new call.
     """
 
     run: Run
     wp_id: str
     lane: Lane
+    asked_for: Lane | None = None
     taken_into_review: bool = False
     record: WpRecord = field(init=False)
     slot: Slot = field(init=False)
@@ -265,6 +267,7 @@ class WorkPackage:
         return Outcome(Ended.BLOCKED, self.lane, reason)
 
     async def _move(self, request: TransitionRequest) -> None:
+        self.asked_for = request.to
         try:
             reply = await self.run.host.transition(request)
         except HostRefused as refusal:

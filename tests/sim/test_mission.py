@@ -12,7 +12,7 @@ from conformance.in_process import Fault
 from tests.sim.world import Act, World, reject
 
 from spec_kitty_orchestrator.errors import ExitCode, HostError
-from spec_kitty_orchestrator.events import LaneChanged
+from spec_kitty_orchestrator.events import LaneChanged, WpLeft
 
 NewWorld = Callable[..., World]
 
@@ -71,6 +71,21 @@ def test_people_are_noticed_while_agents_work(diamond: World) -> None:
     assert LaneChanged("WP03", "canceled", by_us=False) in diamond.events
     assert "  WP03 canceled: moved by someone else while we worked on it" in end.lines
     assert "  WP04 planned: waits for WP03 (canceled)" in end.lines
+
+
+def test_our_own_approval_is_not_somebody_elses_when_its_reply_is_lost(single: World) -> None:
+    """The looks that come while we wait for the reply show where the work package stands by then."""
+    single.host.faults["transition"] = [None, Fault.HANG_AFTER]
+    assert single.orchestrate().exit_code is ExitCode.ACCEPTED
+    assert [event.lane for event in single.said(LaneChanged) if not event.by_us] == []  # type: ignore[attr-defined]
+    assert single.said(WpLeft) == []
+
+
+def test_our_own_blocking_is_not_somebody_elses_when_its_reply_is_lost(single: World) -> None:
+    single.acts["WP01", "review"] = [reject("one"), reject("two"), reject("three")]
+    single.host.faults["transition"] = [None] * 5 + [Fault.HANG_AFTER]
+    end = single.orchestrate()
+    assert end.lines[1:] == ("  WP01 blocked: rejected 3 times, most lately: three",)
 
 
 def test_what_people_approve_meanwhile_lets_its_dependents_start(new_world: NewWorld) -> None:
@@ -236,9 +251,8 @@ def test_a_dependency_that_the_mission_does_not_hold_is_never_satisfied(new_worl
     assert world.host.commands().count("start-implementation") == 1
 
 
-def test_the_first_claim_of_a_run_goes_alone(new_world: NewWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_first_claim_of_a_run_goes_alone(new_world: NewWorld) -> None:
     """The host makes the mission's branch with it, where a second claim at the same time can collide."""
-    monkeypatch.setattr("os.cpu_count", lambda: 4)  # as many calls as we like: none waits for another
     world = new_world("WP01", "WP02", "WP03")
     ended: list[float] = []
     ask = world.fake.call
