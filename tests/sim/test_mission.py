@@ -138,6 +138,20 @@ def test_a_stalled_run_names_what_each_waits_for(new_world: NewWorld) -> None:
     assert "accept-mission" not in world.host.commands()
 
 
+def test_why_a_work_package_was_left_is_told_at_once_and_remembered(single: World) -> None:
+    single.stand("WP01", "in_review", "someone")
+    single.orchestrate()
+    assert single.said(WpLeft) == [WpLeft("WP01", "somebody else reviews it")]
+    single.fake.wps["WP01"]["lane"] = "blocked"
+    end = single.orchestrate()
+    assert end.lines[1:] == ("  WP01 blocked: somebody else reviews it",)
+
+
+def test_nothing_is_left_of_a_mission_that_is_accepted(diamond: World) -> None:
+    diamond.orchestrate()
+    assert diamond.said(WpLeft) == []
+
+
 def test_a_mission_that_is_all_done_is_only_accepted(diamond: World) -> None:
     for wp in diamond.fake.wps.values():
         wp["lane"] = "done"
