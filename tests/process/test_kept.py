@@ -60,7 +60,7 @@ async def test_an_order_after_the_end_does_no_harm(arena: Any, order: Callable[[
 
 
 async def test_leaving_without_waiting_stops_it(arena: Any) -> None:
-    async with open_kept(shell(arena, "sleep 60")) as kept:
+    async with open_kept(shell(arena, "exec sleep 60")) as kept:
         assert kept.identity.is_alive()
     assert not kept.identity.is_alive()
     assert await kept.wait() == KeptEnding(None, signal.SIGTERM, ())
