@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shlex
 import sys
@@ -14,7 +15,7 @@ from attrs import evolve
 from conformance.fake_program import install_fake_host
 
 from spec_kitty_orchestrator.host import HostClient, HostEndpoint
-from spec_kitty_orchestrator.host_errors import HostCrashed, HostHung, HostMissing
+from spec_kitty_orchestrator.host_errors import HostCrashed, HostGarbled, HostHung, HostMissing
 from spec_kitty_orchestrator.host_program import STDERR_KEPT, KeptHost
 
 MakeHost = Callable[[str], HostEndpoint]
@@ -88,6 +89,19 @@ async def test_a_host_that_kills_itself_crashed(make_host: MakeHost) -> None:
     client = HostClient(make_host("import os; os.kill(os.getpid(), 9)"), "demo")
     with pytest.raises(HostCrashed, match="signal 9"):
         await client.list_ready()
+
+
+async def test_what_it_said_before_its_keeper_was_lost_is_not_trusted(make_host: MakeHost) -> None:
+    """How it ended is not known then, and an envelope holds only together with its exit status."""
+    reply = {
+        "contract_version": "1.5.0", "command": "orchestrator-api.contract-version", "timestamp": "t",
+        "correlation_id": "c", "success": True, "error_code": None,
+        "data": {"api_version": "1.5.0", "min_supported_provider_version": "0.1.0"},
+    }  # fmt: skip
+    host = "import os, time; print({!r}, flush=True); os.kill(os.getppid(), 9); time.sleep(600)"
+    client = HostClient(make_host(host.format(json.dumps(reply))), "demo")
+    with pytest.raises(HostGarbled, match="answered success but ended with signal 9"):
+        await client.contract_version()
 
 
 @pytest.mark.parametrize("mutating", [True, False])
