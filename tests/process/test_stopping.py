@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import trio
 
-from spec_kitty_orchestrator import shutdown
+from spec_kitty_orchestrator import shutdown, survivors
 from spec_kitty_orchestrator.identity import ProcessIdentity
 from spec_kitty_orchestrator.shutdown import find_survivors, stop_live_run, sweep_run
 
@@ -26,6 +26,11 @@ TAKE_TERMINAL = """
 import fcntl, os, sys, termios
 fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 os.execv(sys.argv[1], sys.argv[1:])
+"""
+NAMELESS_CHILD = """
+trap '' TERM
+setsid env -i "$0" -S -c "import time; time.sleep(60)" "$1" &
+wait
 """
 STAGE_1, STAGE_2 = "stopping; agents have", "Killing everything"
 
@@ -198,6 +203,19 @@ async def test_what_is_left_of_a_dead_run_is_found_by_its_mark_and_ended(arena: 
     assert await sweep_run(run_id, grace=0.2)
     assert find_survivors(run_id) == []
     assert await sweep_run(run_id, grace=0.2) == ()
+
+
+def test_a_child_with_a_cleared_environment_is_ended_with_its_marked_parent(
+    arena: Any, eventually: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(survivors, "KEEPER_SECONDS", 0.0)
+    arena.is_init = True
+    command = ["sh", "-c", NAMELESS_CHILD, sys.executable, arena.mark]
+    with subprocess.Popen(command, env={**os.environ, shutdown.RUN_MARKER: arena.mark}):
+        assert eventually(lambda: (len(arena.left()), len(find_survivors(arena.mark))) == (2, 1))
+        swept = trio.run(sweep_run, arena.mark, 0.2)
+        assert arena.left() == []
+    assert len(swept) == 2
 
 
 def test_another_users_run_is_refused_with_a_reason(monkeypatch: pytest.MonkeyPatch) -> None:
