@@ -51,13 +51,16 @@ def grandchild() -> None:
 
 
 def nameless_grandchild() -> None:
-    """The same, and with an empty environment: only its command line tells the test whose it is."""
+    """The same, and with an empty environment: only its command line tells the test whose it is.
+
+    The tests' own mark is among the words, so that a run that fails to mark its agents cannot hide them.
+    """
     program = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(60)"
-    mark = os.environ["SPEC_KITTY_ORCHESTRATOR_RUN"]
+    marks = [os.environ.get(name, "") for name in ("SPEC_KITTY_ORCHESTRATOR_RUN", "ARENA_OF_THE_TESTS")]
     if os.fork() == 0:
         os.setsid()
         if os.fork() == 0:
-            os.execve(sys.executable, [sys.executable, "-S", "-c", program, mark], {})
+            os.execve(sys.executable, [sys.executable, "-S", "-c", program, *marks], {})
         os._exit(0)
     os.wait()
 

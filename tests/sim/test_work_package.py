@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,7 +16,10 @@ from spec_kitty_orchestrator.agents import get_agent
 from spec_kitty_orchestrator.agents.spec import AgentSettings
 from spec_kitty_orchestrator.errors import ExitCode
 from spec_kitty_orchestrator.events import AgentDropped, AgentParked, Notice, VerdictGiven, WaitingForAgents
+from spec_kitty_orchestrator.identity import ProcessIdentity
 from spec_kitty_orchestrator.process import EndedBy
+from spec_kitty_orchestrator.run_state import RunStore
+from spec_kitty_orchestrator.survivors import RUN_MARKER
 
 NewWorld = Callable[..., World]
 TWO = ("claude-code", "codex")
@@ -305,6 +309,37 @@ def test_the_users_own_grace_counts_for_every_attempt(single: World) -> None:
     single.start = note  # type: ignore[method-assign]
     single.orchestrate()
     assert seen == [3.0, 3.0]
+
+
+def test_every_agent_carries_the_id_of_its_run_whatever_the_user_sets(single: World) -> None:
+    single.with_agents(settings={"claude-code": AgentSettings(env={RUN_MARKER: "another", "KEPT": "yes"})})
+    seen: list[tuple[str | None, str | None]] = []
+    start = single.start
+
+    async def note(launch, *rest):  # type: ignore[no-untyped-def]
+        seen.append((launch.env.get(RUN_MARKER), launch.env.get("KEPT")))
+        return await start(launch, *rest)
+
+    single.start = note  # type: ignore[method-assign]
+    single.orchestrate()
+    assert single.state is not None
+    assert seen == [(single.state.run_id, "yes")] * 2
+
+
+def test_the_keeper_of_an_agent_at_work_stands_in_the_state_file(single: World) -> None:
+    """Whoever comes after a crash can tell by it what may still run."""
+    kept: list[tuple[ProcessIdentity | None, str | None]] = []
+
+    def look() -> None:
+        state = RunStore(single.root / ".kittify").load()
+        assert state is not None
+        last = state.record("WP01").attempts[-1]
+        kept.append((last.keeper, last.outcome))
+
+    single.acts["WP01", "implementation"] = [Act(then=look)]
+    single.acts["WP01", "review"] = [Act(then=look)]
+    assert single.orchestrate().exit_code is ExitCode.ACCEPTED
+    assert kept == [(ProcessIdentity.of(os.getpid()), None)] * 2
 
 
 # Found in a lane: what a run does with a work package that it did not put there.
