@@ -208,13 +208,11 @@ class _Tail:
 
     def feed(self, data: bytes) -> None:
         self._kept += data[-self._limit :]
-        self.cut = self.cut or len(data) > self._limit
+        self.cut = self.cut or max(len(data), len(self._kept)) > self._limit
         if len(self._kept) > 2 * self._limit:
             del self._kept[: -self._limit]
-            self.cut = True
 
     def decode(self) -> str:
-        self.cut = self.cut or len(self._kept) > self._limit
         return clean(_ANSI.sub("", self._kept[-self._limit :].decode("utf-8", "replace")))
 
 
