@@ -174,6 +174,37 @@ def test_what_is_wrong_in_the_file_is_told_with_its_place(
     assert refused(tmp_path, text) == lines
 
 
+@pytest.mark.parametrize(
+    ("setting", "least", "below", "most", "above"),
+    [
+        ("max_concurrent_wps", "1", "0", "64", "65"),
+        ("grace_seconds", "0", "-0.5", "600", "600.5"),
+        ("refresh_seconds", "1", "0.5", None, None),
+        ("agents.max_retries", "0", "-1", "100", "101"),
+        ("agents.timeout_seconds", "1", "0.5", None, None),
+        ("agents.idle_timeout_seconds", "1", "0.5", None, None),
+        ("agents.settings.codex.timeout_seconds", "1", "0.5", None, None),
+        ("host.timeout_seconds", "5", "4.5", None, None),
+    ],
+)
+def test_a_number_may_reach_its_bounds_and_not_pass_them(
+    tmp_path: Path, setting: str, least: str, below: str, most: str | None, above: str | None
+) -> None:
+    *sections, name = setting.split(".")
+    opening, closing = "".join(f"{section}: {{" for section in sections), "}" * len(sections)
+
+    def text(number: str) -> str:
+        return f"{opening}{name}: {number}{closing}\n"
+
+    for within in (least, most or "1000000"):
+        load(tmp_path, text(within))
+    expected = f"{setting}: expected {least} or more" + (f", up to {most}" if most else "")
+    for beyond in (below, above):
+        if beyond is not None:
+            (line,) = refused(tmp_path, text(beyond))
+            assert line.endswith(expected)
+
+
 def test_a_key_that_stands_twice_is_refused(tmp_path: Path) -> None:
     (line,) = refused(tmp_path, "grace_seconds: 1\ngrace_seconds: 2\n")
     assert line.startswith("orchestrator.yaml:2:1: not YAML: found duplicate key")
