@@ -94,11 +94,11 @@ exit 3
 async def test_what_it_leaves_behind_is_asked_to_end_before_it_is_killed(
     arena: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    alter_keeper(monkeypatch, "_keeper.LEFTOVER_SECONDS = 60")  # however slow the machine
-    script = LEAVE.format(answer="echo asked > asked; exit", stay="while :; do sleep 0.02; done")
+    alter_keeper(monkeypatch, "_keeper.LEFTOVER_SECONDS = 20")  # however slow the machine
+    script = LEAVE.format(answer=": > asked; exit", stay="while :; do sleep 0.02; done")
     async with open_kept(evolve(shell(arena, script), grace=60.0)) as kept:
         ending = await kept.wait()
-    assert (arena.folder / "asked").read_text() == "asked\n"
+    assert (arena.folder / "asked").exists()
     assert (ending.returncode, ending.signal) == (3, None)
 
 
