@@ -42,7 +42,7 @@ def test_what_the_host_refuses_for_one_work_package_leaves_it_and_breaks_nothing
 ) -> None:
     world = new_world("WP01", "WP02")
     world.stand("WP01", lane)
-    world.open_run_state().record("WP01").ours = command != "start-implementation"
+    world.remember(WP01=command != "start-implementation")
     refuse(world, command, "WP01", "STATUS_READ_PATH_NOT_FOUND")
     end = world.orchestrate()
     assert end.exit_code is ExitCode.ATTENTION
@@ -72,7 +72,7 @@ def test_a_log_that_cannot_be_written_leaves_the_work_package_and_is_no_internal
 
 def test_a_prompt_that_cannot_be_written_leaves_the_work_package_in_the_same_way(new_world: NewWorld) -> None:
     world = new_world("WP01", "WP02")
-    in_the_way = world.root / ".kittify" / "logs" / "run-1" / "WP01-implementation-1.prompt.md"
+    in_the_way = world.log_dir() / "WP01-implementation-1.prompt.md"
     in_the_way.mkdir(parents=True)
     end = world.orchestrate()
     assert end.exit_code is ExitCode.ATTENTION
