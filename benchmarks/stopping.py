@@ -27,8 +27,8 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from benchmarks.table import show
 
-from spec_kitty_orchestrator.kept import KeptSpec, open_kept
-from spec_kitty_orchestrator.process import Launch, Limits, run_attempt
+from spec_kitty_orchestrator.processes.agent_process import Launch, Limits, run_attempt
+from spec_kitty_orchestrator.processes.keeper import KeptSpec, open_kept
 
 GRACE = 2.0
 PROCESS_TESTS = Path(__file__).parents[1] / "tests" / "process"

@@ -7,7 +7,7 @@ from typing import Any, cast
 
 from attrs import frozen
 
-from spec_kitty_orchestrator.contract.converter import (
+from spec_kitty_orchestrator.converter import (
     ContractBreach,
     HostGarbled,
     Problem,
@@ -15,11 +15,11 @@ from spec_kitty_orchestrator.contract.converter import (
     read,
     unstructure,
 )
-from spec_kitty_orchestrator.contract.envelope import COMMAND_PREFIX, Envelope, Reply, read_reply
-from spec_kitty_orchestrator.contract.payloads import payload_class
 from spec_kitty_orchestrator.errors import HostError
-from spec_kitty_orchestrator.host import check_contract
-from spec_kitty_orchestrator.host_errors import Completed
+from spec_kitty_orchestrator.host.client import check_contract
+from spec_kitty_orchestrator.host.contract.envelope import COMMAND_PREFIX, Envelope, Reply, read_reply
+from spec_kitty_orchestrator.host.contract.payloads import payload_class
+from spec_kitty_orchestrator.host.errors import Completed
 
 from .canon import CONTEXT, OPTIONAL, leaves, load, since
 from .case import Case

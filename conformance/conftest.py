@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from spec_kitty_orchestrator.host_errors import HostMissing
+from spec_kitty_orchestrator.host.errors import HostMissing
 
 from .fake_program import install_fake_host
 from .journey import Journey, set_out

@@ -8,9 +8,9 @@ from typing import Any
 
 from attrs import asdict
 
-from spec_kitty_orchestrator.contract.converter import Unreadable, read, unstructure
-from spec_kitty_orchestrator.contract.envelope import COMMAND_PREFIX, Envelope
-from spec_kitty_orchestrator.contract.payloads import payload_class
+from spec_kitty_orchestrator.converter import Unreadable, read, unstructure
+from spec_kitty_orchestrator.host.contract.envelope import COMMAND_PREFIX, Envelope
+from spec_kitty_orchestrator.host.contract.payloads import payload_class
 
 from .audit import envelope_of
 from .canon import VOLATILE, in_fixture_terms, without

@@ -9,7 +9,7 @@ from types import MappingProxyType
 
 import trio
 
-from spec_kitty_orchestrator.host_errors import Completed
+from spec_kitty_orchestrator.host.errors import Completed
 
 from .fake_host import FakeHost, PaperWorkspaces, Said
 from .fake_rules import TARGET_BRANCH

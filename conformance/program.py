@@ -10,7 +10,7 @@ from pathlib import Path
 
 from attrs import frozen
 
-from spec_kitty_orchestrator.host_errors import Completed, HostMissing
+from spec_kitty_orchestrator.host.errors import Completed, HostMissing
 
 PATIENCE_SECONDS = 120.0
 """For one call; a host takes about two seconds, and this leaves room for a slow machine."""

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from attrs import field, mutable
 
-from spec_kitty_orchestrator.host_errors import Completed
+from spec_kitty_orchestrator.host.errors import Completed
 
 from .audit import SHAPE, Breach, additions, audit, envelope_of
 from .case import Case

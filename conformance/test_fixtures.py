@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from spec_kitty_orchestrator.contract.converter import ContractBreach
-from spec_kitty_orchestrator.contract.payloads import payload_class
-from spec_kitty_orchestrator.host_errors import REFUSED, Completed, HostRefused, answer
+from spec_kitty_orchestrator.converter import ContractBreach
+from spec_kitty_orchestrator.host.contract.payloads import payload_class
+from spec_kitty_orchestrator.host.errors import REFUSED, Completed, HostRefused, answer
 
 from .audit import audit
 from .canon import CANONICAL, EXTENDED, FIXTURES, FOLDER, OPTIONAL, fixture_path, leaves, load

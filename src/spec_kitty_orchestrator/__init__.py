@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from spec_kitty_orchestrator.contract.policy import PolicyMetadata
+    from .host.contract.policy import PolicyMetadata
 
 __all__ = ["PolicyMetadata", "__version__"]
 
@@ -15,7 +15,7 @@ __version__ = "1.0.0"
 def __getattr__(name: str) -> Any:
     """Imports what is asked for only then, so that `--help` pays for nothing but itself."""
     if name == "PolicyMetadata":
-        from spec_kitty_orchestrator.contract.policy import PolicyMetadata
+        from .host.contract.policy import PolicyMetadata
 
         return PolicyMetadata
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from spec_kitty_orchestrator.contract.policy import PolicyMetadata
+from .host.contract.policy import PolicyMetadata
 
 __all__ = ["PolicyMetadata"]

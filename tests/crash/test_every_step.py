@@ -20,7 +20,7 @@ from tests.conftest import Arena
 from tests.process.stage import Stage, eventually
 
 from spec_kitty_orchestrator.demo.project import PlannedWorkPackage, Project, ProjectPlan, make_project
-from spec_kitty_orchestrator.run_state import RunStatus
+from spec_kitty_orchestrator.run.state import RunStatus
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="sees processes in /proc")
 

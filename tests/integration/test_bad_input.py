@@ -13,8 +13,8 @@ import sys
 import pytest
 
 from spec_kitty_orchestrator.errors import ExitCode
-from spec_kitty_orchestrator.identity import ProcessIdentity
-from spec_kitty_orchestrator.run_state import RunState, RunStatus, RunStore, utc_now
+from spec_kitty_orchestrator.processes.identity import ProcessIdentity
+from spec_kitty_orchestrator.run.state import RunState, RunStatus, RunStore, utc_now
 
 STATE = ".kittify/orchestrator-run-state.json"
 

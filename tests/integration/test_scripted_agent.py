@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 from attrs import frozen
 
-from spec_kitty_orchestrator import prompts
 from spec_kitty_orchestrator.agents import get_agent
 from spec_kitty_orchestrator.agents.failure import FailureKind, classify
 from spec_kitty_orchestrator.agents.transcript import open_reader
 from spec_kitty_orchestrator.demo import scripted_agent
-from spec_kitty_orchestrator.process import EndedBy
-from spec_kitty_orchestrator.verdict import read_verdict
+from spec_kitty_orchestrator.mission import prompts
+from spec_kitty_orchestrator.mission.verdict import read_verdict
+from spec_kitty_orchestrator.processes.agent_process import EndedBy
 
 VOICE = Path(__file__).parents[1] / "speaking_agent.py"
 REF = "review/WP01/1-0f0f0f0f"

@@ -22,8 +22,8 @@ from conformance.fake_program import install_fake_host
 from tests.process.stage import Stage
 
 from spec_kitty_orchestrator.demo.project import PlannedWorkPackage, Project, ProjectPlan, make_project
-from spec_kitty_orchestrator.process import Launch, Limits
-from spec_kitty_orchestrator.survivors import CHILDREN, RUN_MARKER, adopt_orphans
+from spec_kitty_orchestrator.processes.agent_process import Launch, Limits
+from spec_kitty_orchestrator.processes.orphans import CHILDREN, RUN_MARKER, adopt_orphans
 
 HERE = Path(__file__).parent
 GRACE = 0.4

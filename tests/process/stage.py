@@ -15,7 +15,7 @@ from typing import Any
 from attrs import define, field
 
 from spec_kitty_orchestrator.demo import project as demo_project
-from spec_kitty_orchestrator.run_state import RunState, RunStatus, RunStore
+from spec_kitty_orchestrator.run.state import RunState, RunStatus, RunStore
 
 HERE = Path(__file__).parent
 SCRIPTED = Path(demo_project.__file__).with_name("scripted_agent.py")

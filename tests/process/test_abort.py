@@ -10,7 +10,7 @@ from typing import Any
 from attrs import evolve
 from tests.process.stage import Stage, eventually
 
-from spec_kitty_orchestrator.run_state import RunStatus
+from spec_kitty_orchestrator.run.state import RunStatus
 
 
 def a_dead_run(stage: Stage) -> None:

@@ -15,7 +15,7 @@ import trio
 from attrs import define, evolve
 
 from spec_kitty_orchestrator.errors import OrchestratorError
-from spec_kitty_orchestrator.process import (
+from spec_kitty_orchestrator.processes.agent_process import (
     AgentNotStarted,
     EndedBy,
     Ending,
@@ -167,7 +167,7 @@ async def test_a_full_disk_stops_the_agent_with_a_reason(
         is_log = str(path).endswith(".log")
         return really_open("/dev/full", os.O_WRONLY) if is_log else really_open(path, *rest)
 
-    monkeypatch.setattr("spec_kitty_orchestrator.process.os.open", open_full)
+    monkeypatch.setattr("spec_kitty_orchestrator.processes.agent_process.os.open", open_full)
     with pytest.raises(LogNotWritten, match="No space left"):
         await run(arena.launch("print_for_ever"), new_sink())
 

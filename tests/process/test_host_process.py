@@ -14,9 +14,9 @@ import trio
 from attrs import evolve
 from conformance.fake_program import install_fake_host
 
-from spec_kitty_orchestrator.host import HostClient, HostEndpoint
-from spec_kitty_orchestrator.host_errors import HostCrashed, HostGarbled, HostHung, HostMissing
-from spec_kitty_orchestrator.host_program import STDERR_KEPT, KeptHost
+from spec_kitty_orchestrator.host.client import HostClient, HostEndpoint
+from spec_kitty_orchestrator.host.errors import HostCrashed, HostGarbled, HostHung, HostMissing
+from spec_kitty_orchestrator.host.program import STDERR_KEPT, KeptHost
 
 MakeHost = Callable[[str], HostEndpoint]
 

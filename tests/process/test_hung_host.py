@@ -8,8 +8,8 @@ import time
 import pytest
 from tests.process.stage import Stage, eventually
 
-from spec_kitty_orchestrator.kept import KEEPER_SECONDS
-from spec_kitty_orchestrator.run_state import RunStatus
+from spec_kitty_orchestrator.processes.keeper import KEEPER_SECONDS
+from spec_kitty_orchestrator.run.state import RunStatus
 
 HANG = """
 case "$2" in {command})

@@ -15,8 +15,8 @@ from attrs import define, field
 if sys.version_info < (3, 11):
     from exceptiongroup import BaseExceptionGroup
 
-from spec_kitty_orchestrator.identity import ProcessIdentity
-from spec_kitty_orchestrator.process import EndedBy, Ending, Launch, run_attempt
+from spec_kitty_orchestrator.processes.agent_process import EndedBy, Ending, Launch, run_attempt
+from spec_kitty_orchestrator.processes.identity import ProcessIdentity
 
 from .kinds import STAYING
 
@@ -178,7 +178,7 @@ async def test_an_agent_that_goes_by_itself_is_reported_as_it_went(
 async def test_a_keeper_that_hangs_is_given_up_and_its_work_done_from_here(
     arena: Any, new_sink: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("spec_kitty_orchestrator.kept.KEEPER_SECONDS", 0.3)
+    monkeypatch.setattr("spec_kitty_orchestrator.processes.keeper.KEEPER_SECONDS", 0.3)
     for mode in ("ignore", "grandchild", "nameless_grandchild"):
         trial = Trial(arena, arena.launch(mode), new_sink())
         assert await keeper_hangs(trial)

@@ -10,7 +10,7 @@ import psutil
 import pytest
 from click.testing import CliRunner
 
-from spec_kitty_orchestrator import probe
+from spec_kitty_orchestrator.agents import probe
 from spec_kitty_orchestrator.cli.agents import agents_command
 
 

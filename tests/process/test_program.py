@@ -10,7 +10,7 @@ import pytest
 from attrs import field, frozen
 from tests.process.stage import GRACE, Stage, eventually, zombies_of
 
-from spec_kitty_orchestrator.run_state import RunStatus
+from spec_kitty_orchestrator.run.state import RunStatus
 
 STAGE_1, STAGE_2 = "stopping; agents have", "Killing everything"
 

@@ -13,9 +13,10 @@ from typing import Any
 import pytest
 import trio
 
-from spec_kitty_orchestrator import shutdown, survivors
-from spec_kitty_orchestrator.identity import ProcessIdentity
-from spec_kitty_orchestrator.shutdown import find_survivors, stop_live_run, sweep_run
+from spec_kitty_orchestrator.processes import orphans as survivors
+from spec_kitty_orchestrator.processes.identity import ProcessIdentity
+from spec_kitty_orchestrator.run import stopping as shutdown
+from spec_kitty_orchestrator.run.stopping import find_survivors, stop_live_run, sweep_run
 
 from .kinds import STAYING
 

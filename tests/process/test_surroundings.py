@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from tests.process.stage import Stage, eventually
 
-from spec_kitty_orchestrator.run_state import RunStatus
+from spec_kitty_orchestrator.run.state import RunStatus
 
 TAKE_TERMINAL = """
 import fcntl, os, sys, termios

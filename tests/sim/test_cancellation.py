@@ -11,7 +11,7 @@ from tests.sim.world import Act, World, make_world, reject
 from trio.testing import MockClock
 
 from spec_kitty_orchestrator.errors import ExitCode
-from spec_kitty_orchestrator.run import Run
+from spec_kitty_orchestrator.mission.context import Run
 
 EVERY = 2
 """Only each such step of the run: two neighbours are often the same wait of two tasks."""

@@ -10,7 +10,7 @@ from conformance.fake_rules import Refused
 from tests.sim.world import World
 
 from spec_kitty_orchestrator.errors import ExitCode
-from spec_kitty_orchestrator.process import LogNotWritten
+from spec_kitty_orchestrator.processes.agent_process import LogNotWritten
 
 NewWorld = Callable[..., World]
 

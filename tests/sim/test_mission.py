@@ -12,7 +12,7 @@ from conformance.in_process import Fault
 from tests.sim.world import Act, World, reject
 
 from spec_kitty_orchestrator.errors import ExitCode, HostError
-from spec_kitty_orchestrator.events import LaneChanged, WpLeft
+from spec_kitty_orchestrator.report.events import LaneChanged, WpLeft
 
 NewWorld = Callable[..., World]
 
@@ -161,7 +161,7 @@ def test_a_mission_that_is_all_done_is_only_accepted(diamond: World) -> None:
 
 
 def test_approved_is_enough_when_the_setting_says_so(diamond: World) -> None:
-    from spec_kitty_orchestrator.contract.lanes import Lane
+    from spec_kitty_orchestrator.host.contract.lanes import Lane
 
     diamond.settings = evolve(diamond.settings, approval_lane=Lane.APPROVED)
     assert (diamond.orchestrate()).exit_code is ExitCode.ACCEPTED

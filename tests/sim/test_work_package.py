@@ -15,11 +15,17 @@ from tests.sim.world import ACTOR, Act, World, reject
 from spec_kitty_orchestrator.agents import get_agent
 from spec_kitty_orchestrator.agents.spec import AgentSettings
 from spec_kitty_orchestrator.errors import ExitCode
-from spec_kitty_orchestrator.events import AgentDropped, AgentParked, Notice, VerdictGiven, WaitingForAgents
-from spec_kitty_orchestrator.identity import ProcessIdentity
-from spec_kitty_orchestrator.process import EndedBy
-from spec_kitty_orchestrator.run_state import RunStore
-from spec_kitty_orchestrator.survivors import RUN_MARKER
+from spec_kitty_orchestrator.processes.agent_process import EndedBy
+from spec_kitty_orchestrator.processes.identity import ProcessIdentity
+from spec_kitty_orchestrator.processes.orphans import RUN_MARKER
+from spec_kitty_orchestrator.report.events import (
+    AgentDropped,
+    AgentParked,
+    Notice,
+    VerdictGiven,
+    WaitingForAgents,
+)
+from spec_kitty_orchestrator.run.state import RunStore
 
 NewWorld = Callable[..., World]
 TWO = ("claude-code", "codex")

@@ -21,16 +21,16 @@ from conformance.in_process import InProcessHost, make_fake_project
 from trio.testing import MockClock
 
 from spec_kitty_orchestrator.agents.spec import Role
-from spec_kitty_orchestrator.config import Settings, load_settings
-from spec_kitty_orchestrator.events import Event
-from spec_kitty_orchestrator.host import HostClient, HostEndpoint
-from spec_kitty_orchestrator.identity import ProcessIdentity
-from spec_kitty_orchestrator.mission import Mission, MissionEnd
-from spec_kitty_orchestrator.opening import KITTIFY, Opened, Request, begin_state, open_state
-from spec_kitty_orchestrator.process import EndedBy, Ending, Launch, OutputSink
-from spec_kitty_orchestrator.run import known_agents
-from spec_kitty_orchestrator.run_state import Flags, RunState, RunStore
-from spec_kitty_orchestrator.supervisor import open_run
+from spec_kitty_orchestrator.host.client import HostClient, HostEndpoint
+from spec_kitty_orchestrator.mission.context import known_agents
+from spec_kitty_orchestrator.mission.mission import Mission, MissionEnd
+from spec_kitty_orchestrator.processes.agent_process import EndedBy, Ending, Launch, OutputSink
+from spec_kitty_orchestrator.processes.identity import ProcessIdentity
+from spec_kitty_orchestrator.report.events import Event
+from spec_kitty_orchestrator.run.opening import KITTIFY, Opened, Request, begin_state, open_state
+from spec_kitty_orchestrator.run.session import open_run
+from spec_kitty_orchestrator.run.state import Flags, RunState, RunStore
+from spec_kitty_orchestrator.settings.loading import Settings, load_settings
 
 CAPTURES = Path(__file__).parents[1] / "data" / "captures"
 ACTOR = "the-run"

@@ -12,7 +12,7 @@ from ..errors import ExitCode
 from .orchestrate import repo_root_option
 
 if TYPE_CHECKING:
-    from ..run_state import RunState, RunStore
+    from ..run.state import RunState, RunStore
 
 
 @click.command("abort", short_help="Stop the live run; record it as aborted.")
@@ -38,8 +38,8 @@ def abort(cleanup: bool, repo_root: Path | None) -> ExitCode:
     import trio
 
     from ..errors import UsageError
-    from ..opening import KITTIFY, find_repo_root, run_lock
-    from ..run_state import RunStore
+    from ..run.opening import KITTIFY, find_repo_root, run_lock
+    from ..run.state import RunStore
 
     root = find_repo_root(repo_root)
     store = RunStore(root / KITTIFY)
@@ -58,7 +58,7 @@ def abort(cleanup: bool, repo_root: Path | None) -> ExitCode:
 
 def _record(store: RunStore, state: RunState) -> str:
     """A run that has finished stays so: there was nothing to stop, and there is nothing to go on with."""
-    from ..run_state import RunStatus
+    from ..run.state import RunStatus
 
     if state.status is RunStatus.FINISHED:
         return f"run {state.run_id} has finished"
@@ -69,11 +69,11 @@ def _record(store: RunStore, state: RunState) -> str:
 
 async def _end_everything(root: Path, store: RunStore) -> None:
     """The live run, if there is one; and what a run that was killed may have left."""
-    from ..config import load_settings
     from ..errors import OrchestratorError
-    from ..opening import KITTIFY, is_locked
-    from ..run_state import Flags
-    from ..shutdown import stop_live_run, sweep_run
+    from ..run.opening import KITTIFY, is_locked
+    from ..run.state import Flags
+    from ..run.stopping import stop_live_run, sweep_run
+    from ..settings.loading import load_settings
 
     state = store.load()
     assert state is not None

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from ..probe import Found
+    from ..agents.probe import Found
 
 
 @click.command("agents", short_help="Show the known agents and what is installed.")
@@ -19,7 +19,7 @@ def agents_command(as_json: bool) -> None:
     import trio
 
     from ..agents.catalog import ALL
-    from ..probe import probe_all
+    from ..agents.probe import probe_all
 
     found = trio.run(probe_all, ALL, dict(os.environ))
     if as_json:

@@ -60,8 +60,8 @@ def check_host(host_bin: str | None, junitxml: Path | None) -> ExitCode:
 
 
 def _find_host(host_bin: str | None) -> Path:
-    from ..host_errors import HostMissing
-    from ..host_program import find_host_binary
+    from ..host.errors import HostMissing
+    from ..host.program import find_host_binary
 
     if host_bin and shutil.which(host_bin) is None:
         raise HostMissing(f"--host-bin: {host_bin} is not a program", remedy="give the path of a spec-kitty")

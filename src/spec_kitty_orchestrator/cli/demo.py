@@ -35,7 +35,7 @@ def run_demo(folder: Path | None) -> ExitCode:
         OrchestratorError: the project could not be made, or not be run.
     """
     from ..demo.run import make_demo, merge_and_try
-    from ..host_program import find_host_binary
+    from ..host.program import find_host_binary
     from .orchestrate import OrchestrateRequest, orchestrate
 
     host = find_host_binary(None, os.environ)

@@ -22,7 +22,7 @@ def doctor(repo_root: Path | None) -> ExitCode:
     """Runs all checks; the exit code is that of the first that failed."""
     import trio
 
-    from ..doctor import examine
+    from ..run.doctor import examine
 
     code = ExitCode.ACCEPTED
     for finding in trio.run(examine, repo_root):

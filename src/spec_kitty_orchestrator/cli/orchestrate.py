@@ -11,7 +11,7 @@ from attrs import frozen
 from ..errors import ExitCode
 
 if TYPE_CHECKING:
-    from ..run_state import Flags
+    from ..run.state import Flags
 
 DEFAULT_ACTOR = "spec-kitty-orchestrator"
 
@@ -37,7 +37,7 @@ class OrchestrateRequest:
     @property
     def flags(self) -> Flags:
         """Those that outrank the configuration file."""
-        from ..run_state import Flags
+        from ..run.state import Flags
 
         return Flags(self.impl_agent, self.review_agent, self.max_concurrent)
 
@@ -66,8 +66,8 @@ def orchestrate(request: OrchestrateRequest) -> ExitCode:
     Raises:
         OrchestratorError: it could not be started, or the host broke.
     """
-    from ..opening import Request, find_repo_root
-    from ..supervisor import plan_only, supervise
+    from ..run.opening import Request, find_repo_root
+    from ..run.session import plan_only, supervise
 
     opening = Request(request.mission, request.actor, find_repo_root(request.repo_root), request.flags)
     return plan_only(opening) if request.dry_run else supervise(opening, resume=False)

@@ -27,9 +27,9 @@ def resume(actor: str | None, repo_root: Path | None) -> ExitCode:
         OrchestratorError: it could not be started, or the host broke.
     """
     from ..errors import UsageError
-    from ..opening import KITTIFY, Request, find_repo_root
-    from ..run_state import RunStore
-    from ..supervisor import supervise
+    from ..run.opening import KITTIFY, Request, find_repo_root
+    from ..run.session import supervise
+    from ..run.state import RunStore
 
     root = find_repo_root(repo_root)
     state = RunStore(root / KITTIFY).load()

@@ -11,7 +11,7 @@ from ..errors import ExitCode
 from .orchestrate import repo_root_option
 
 if TYPE_CHECKING:
-    from ..run_state import RunState
+    from ..run.state import RunState
 
 
 @click.command("status", short_help="Show the last run.")
@@ -31,8 +31,8 @@ def status(repo_root: Path | None) -> ExitCode:
     Raises:
         UsageError: no project, or a damaged state file.
     """
-    from ..opening import KITTIFY, find_repo_root
-    from ..run_state import RunStore
+    from ..run.opening import KITTIFY, find_repo_root
+    from ..run.state import RunStore
 
     root = find_repo_root(repo_root)
     state = RunStore(root / KITTIFY).load()
@@ -47,7 +47,7 @@ def status(repo_root: Path | None) -> ExitCode:
 
 def head_lines(state: RunState) -> list[str]:
     """The run itself, one fact a line."""
-    from ..run_state import RunStatus
+    from ..run.state import RunStatus
 
     alive = state.process.is_alive() and state.status is RunStatus.RUNNING
     how = state.status.value

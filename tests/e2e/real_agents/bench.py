@@ -14,8 +14,8 @@ from attrs import define, field, frozen
 from spec_kitty_orchestrator.agents.failure import Failure, classify
 from spec_kitty_orchestrator.agents.spec import AgentSettings, AgentSpec, CommandContext, Role, command_line
 from spec_kitty_orchestrator.agents.transcript import Transcript, open_reader
-from spec_kitty_orchestrator.process import Ending, Launch, Limits, run_attempt
-from spec_kitty_orchestrator.prompts import Assignment, implementation_prompt, review_prompt
+from spec_kitty_orchestrator.mission.prompts import Assignment, implementation_prompt, review_prompt
+from spec_kitty_orchestrator.processes.agent_process import Ending, Launch, Limits, run_attempt
 
 from .rigs import Rig
 

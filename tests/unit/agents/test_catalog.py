@@ -10,12 +10,7 @@ import pytest
 from attrs import evolve
 
 import spec_kitty_orchestrator
-from spec_kitty_orchestrator.agents import (
-    all_agent_ids,
-    detect_installed_agents,
-    find_binary,
-    get_agent,
-)
+from spec_kitty_orchestrator.agents import all_agent_ids, detect_installed_agents, find_binary, get_agent
 from spec_kitty_orchestrator.agents.custom import CustomAgent, as_spec
 from spec_kitty_orchestrator.agents.spec import AgentSettings, CommandContext, CommandLine, Role, command_line
 from spec_kitty_orchestrator.errors import ConfigError, UsageError

@@ -1,0 +1,76 @@
+"""Which agents stand on this machine, and in which version. Runs a CLI only to ask it for that."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+
+import trio
+from attrs import frozen
+
+from ..processes.keeper import CommandNotStarted, Kept, KeptSpec, open_kept
+from . import find_binary
+from .spec import AgentSpec
+
+PROBE_SECONDS = 2.0
+"""For each CLI to say its version; one that takes longer is listed without."""
+
+_VERSION = re.compile(r"\d+\.\d+[\w.+-]*")
+_ANSWER_BYTES = 64 * 1024
+# An npm package's program lies at most so deep in it (`dist/bundle/cli.js`).
+_PACKAGE_DEPTH = 4
+
+
+@frozen
+class Found:
+    """An agent as it is on this machine; `version` is None when nobody could say."""
+
+    spec: AgentSpec
+    binary: Path | None
+    version: str | None
+
+
+async def probe_all(specs: tuple[AgentSpec, ...], environ: Mapping[str, str]) -> list[Found]:
+    """Looks for all of them side by side, and asks each that is there; takes about PROBE_SECONDS."""
+    versions: dict[str, str | None] = {}
+
+    async def ask(spec: AgentSpec, binary: Path) -> None:
+        versions[spec.agent_id] = _packaged_version(binary) or await _said_version(binary, environ)
+
+    binaries = {spec.agent_id: find_binary(spec, environ) for spec in specs}
+    async with trio.open_nursery() as nursery:
+        for spec in specs:
+            if binary := binaries[spec.agent_id]:
+                nursery.start_soon(ask, spec, binary)
+    return [Found(spec, binaries[spec.agent_id], versions.get(spec.agent_id)) for spec in specs]
+
+
+def _packaged_version(binary: Path) -> str | None:
+    """The version in its npm package, which is faster than starting Node, and does not write anything."""
+    for folder in binary.resolve().parents[:_PACKAGE_DEPTH]:
+        with suppress(OSError, ValueError):
+            package = json.loads((folder / "package.json").read_text(encoding="utf-8"))
+            if isinstance(package, dict) and package.get("bin"):
+                return str(package.get("version") or "") or None
+    return None
+
+
+async def _said_version(binary: Path, environ: Mapping[str, str]) -> str | None:
+    argv = (str(binary), "--version")
+    answer = bytearray()
+    with suppress(CommandNotStarted):
+        async with open_kept(KeptSpec(argv, Path("/"), environ, grace=0.0)) as kept:
+            with trio.move_on_after(PROBE_SECONDS):
+                await _read(kept, answer)
+            kept.kill()
+    told = _VERSION.search(answer.decode("utf-8", "replace"))
+    return told.group() if told else None
+
+
+async def _read(kept: Kept, answer: bytearray) -> None:
+    with suppress(trio.BrokenResourceError):
+        while len(answer) < _ANSWER_BYTES and (chunk := await kept.stdout.receive_some()):
+            answer += chunk

@@ -1,0 +1,138 @@
+"""The host as a program: where it is, and one run of it under a keeper."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import sys
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Protocol
+
+import trio
+from attrs import frozen
+
+from ..processes.keeper import CommandNotStarted, Kept, KeptEnding, KeptSpec, open_kept
+from .errors import Completed, HostMissing
+
+Runner = Callable[[Sequence[str], bool], Awaitable[Completed]]
+"""Runs the host with these arguments; the flag says that the call changes something."""
+
+HOST_PROGRAM = "spec-kitty"
+HOST_VARIABLE = "SK_ORCH_HOST_BINARY"
+INSTALL_HOST = "pip install --upgrade 'spec-kitty-cli>=3.2.6'"
+
+ROLLBACK_SECONDS = 10.0
+"""What a mutation gets after SIGINT to undo itself before it is killed; measured: under 1 s."""
+
+ORPHAN_PATIENCE_SECONDS = 10.0
+"""What a mutation gets to end by itself when we were killed: five times what one takes."""
+
+STDOUT_KEPT = 16 * 2**20
+STDERR_KEPT = 64 * 2**10
+"""Bytes from the end of each stream: the envelope is the last line, and the error ends a traceback."""
+
+_GIT_VARIABLES = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX")
+"""Set inside a git hook; they would lead the host's git to another repository than `repo_root`."""
+
+
+@frozen
+class HostEndpoint:
+    """Where the host is and works: its program, the repository, seconds for one call, its environment."""
+
+    binary: Path
+    repo_root: Path
+    timeout: float = 120.0
+    environ: Mapping[str, str] | None = None
+    kill_now: trio.Event | None = None
+
+
+def find_host_binary(setting: str | None, environ: Mapping[str, str]) -> Path:
+    """The host's program: by setting, by environment, on PATH, or beside our own interpreter.
+
+    Raises:
+        HostMissing: it is in none of these places, or the one that was named is no program.
+    """
+    path = environ.get("PATH")
+    for source, named in (("host.binary", setting), (HOST_VARIABLE, environ.get(HOST_VARIABLE))):
+        if named:
+            found = shutil.which(os.path.expanduser(named), path=path)
+            if found is None:
+                raise HostMissing(f"{source}: {named} is not a program", remedy=INSTALL_HOST)
+            return Path(found).absolute()
+    beside = str(Path(sys.executable).parent)
+    found = shutil.which(HOST_PROGRAM, path=path) or shutil.which(HOST_PROGRAM, path=beside)
+    if found is None:
+        raise HostMissing(f"{HOST_PROGRAM} was not found on PATH or in {beside}", remedy=INSTALL_HOST)
+    return Path(found).absolute()
+
+
+class KeptHost:
+    """Runs the real host under a keeper, so that no host process outlives us, not even on `kill -9`.
+
+    Being in a session of its own, it gets no Ctrl-C from the terminal either. When the call is cancelled,
+    one that changes something is interrupted, and killed only after `ROLLBACK_SECONDS`; one that only
+    reads is killed.
+    """
+
+    def __init__(self, endpoint: HostEndpoint) -> None:
+        self.endpoint = endpoint
+
+    async def __call__(self, args: Sequence[str], mutating: bool) -> Completed:
+        """Raises HostMissing when the program cannot be started."""
+        stdout, stderr = _Tail(STDOUT_KEPT), _Tail(STDERR_KEPT)
+        try:
+            async with open_kept(self._spec(args, mutating)) as kept, trio.open_nursery() as nursery:
+                nursery.start_soon(self._kill_when_told, kept)
+                async with trio.open_nursery() as readers:
+                    readers.start_soon(stdout.fill, kept.stdout)
+                    readers.start_soon(stderr.fill, kept.stderr)
+                    ending = await kept.wait()
+                nursery.cancel_scope.cancel()
+        except CommandNotStarted as exc:
+            raise HostMissing(exc.message, remedy=INSTALL_HOST) from exc
+        return Completed(_exit_status(ending), bytes(stdout.kept), bytes(stderr.kept))
+
+    async def _kill_when_told(self, kept: Kept) -> None:
+        """A mutation is shielded from the first order to stop; the second one means everything, at once."""
+        if self.endpoint.kill_now is not None:
+            await self.endpoint.kill_now.wait()
+            kept.kill()
+
+    def _spec(self, args: Sequence[str], mutating: bool) -> KeptSpec:
+        given = os.environ if self.endpoint.environ is None else self.endpoint.environ
+        env = {name: value for name, value in given.items() if name not in _GIT_VARIABLES}
+        return KeptSpec(
+            argv=(str(self.endpoint.binary), *args),
+            cwd=self.endpoint.repo_root,
+            env={**env, "PWD": str(self.endpoint.repo_root)},
+            stdin=None,
+            first_signal=signal.SIGINT if mutating else signal.SIGKILL,
+            patience=ORPHAN_PATIENCE_SECONDS if mutating else 0.0,
+            grace=ROLLBACK_SECONDS if mutating else 0.0,
+        )
+
+
+def _exit_status(ending: KeptEnding) -> int:
+    """As the standard library has it, negative for a signal; a lost keeper took the host with it."""
+    if ending.returncode is not None:
+        return ending.returncode
+    return -(ending.signal or signal.SIGKILL)
+
+
+class _Stream(Protocol):
+    async def receive_some(self, max_bytes: int | None = None) -> bytes | bytearray: ...
+
+
+class _Tail:
+    """The last bytes of a stream."""
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self.kept = bytearray()
+
+    async def fill(self, stream: _Stream) -> None:
+        while chunk := await stream.receive_some():
+            self.kept += chunk
+            del self.kept[: -self._size]

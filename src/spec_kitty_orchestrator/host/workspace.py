@@ -1,0 +1,129 @@
+"""Checks that a workspace is the worktree that the host made, before an agent is let loose in it.
+
+The host takes a plain folder at the worktree's path for the worktree (3.2.7); an agent would then commit
+into the primary checkout. Reading two small files tells; no git command is needed.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from attrs import frozen
+
+from ..errors import WorkspaceError
+
+_GIT_FILE_PREFIX = "gitdir:"
+_HEAD_PREFIX = "ref: refs/heads/"
+
+
+@frozen
+class Workspace:
+    """Where one work package is worked on, as the host said it and as it was found.
+
+    Attributes:
+        path: the worktree, absolute.
+        git_dir: its own git folder, `<repository>/.git/worktrees/<name>`.
+        common_git_dir: the repository's git folder.
+        branch: the branch checked out there, without `refs/heads/`.
+        base: the ref that the branch started from.
+        prompt_file: the work package's prompt file, as the host returned it.
+    """
+
+    path: Path
+    git_dir: Path
+    common_git_dir: Path
+    branch: str
+    base: str
+    prompt_file: Path
+
+    @property
+    def planning_dir(self) -> Path:
+        """The mission's folder: the prompt file lies in its `tasks/`."""
+        return self.prompt_file.parent.parent
+
+
+@frozen
+class Claim:
+    """What the host said about a workspace (start-implementation or resolve-workspace)."""
+
+    wp_id: str
+    workspace_path: str
+    prompt_path: str
+    lane_branch: str | None
+    lane_base_ref: str | None
+
+
+def check_workspace(claim: Claim, repo_root: Path) -> Workspace:
+    """The workspace of a claim, if it is safe to work in.
+
+    Raises:
+        WorkspaceError: it is missing, lies outside the repository, is not one of the repository's
+            worktrees, or another branch is checked out in it.
+    """
+    root, path = repo_root.resolve(), Path(claim.workspace_path).resolve()
+    if not path.is_dir():
+        raise _wrong(claim, path, "does not exist")
+    if root == path or root not in path.parents:
+        raise _wrong(claim, path, f"is not inside the repository {root}")
+    common = root / ".git"
+    git_dir = _git_dir(claim, path)
+    if git_dir.parent != (common / "worktrees").resolve():
+        raise _wrong(claim, path, f"belongs to {git_dir}, not to {common}")
+    branch = _head(claim, path, git_dir)
+    if claim.lane_branch is not None and branch != claim.lane_branch:
+        raise _wrong(claim, path, f"has {branch} checked out, not {claim.lane_branch}")
+    return Workspace(path, git_dir, common, branch, claim.lane_base_ref or "HEAD", _prompt_file(claim, root))
+
+
+def _git_dir(claim: Claim, path: Path) -> Path:
+    git_file = path / ".git"
+    if not git_file.is_file():
+        raise _wrong(claim, path, "is a plain folder, not a worktree (it has no .git file)")
+    text = _read(claim, git_file)
+    if not text.startswith(_GIT_FILE_PREFIX):
+        raise _wrong(claim, path, "has a .git file that names no git folder")
+    return (path / text[len(_GIT_FILE_PREFIX) :].strip()).resolve()
+
+
+def _head(claim: Claim, path: Path, git_dir: Path) -> str:
+    text = _read(claim, git_dir / "HEAD")
+    if not text.startswith(_HEAD_PREFIX):
+        raise _wrong(claim, path, "has no branch checked out (detached HEAD)")
+    return text[len(_HEAD_PREFIX) :].strip()
+
+
+def _prompt_file(claim: Claim, root: Path) -> Path:
+    prompt = Path(claim.prompt_path).resolve()
+    if root not in prompt.parents:
+        raise WorkspaceError(f"{claim.wp_id}: the prompt file {prompt} is not inside {root}")
+    return prompt
+
+
+def read_prompt(workspace: Workspace) -> str:
+    """The work package's text, whole.
+
+    Raises:
+        WorkspaceError: the prompt file is missing or cannot be read.
+    """
+    try:
+        return workspace.prompt_file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as problem:
+        raise WorkspaceError(
+            f"cannot read the prompt file {workspace.prompt_file}: {problem}",
+            remedy="finalize the mission's tasks again with the host, then go on",
+        ) from problem
+
+
+def _read(claim: Claim, path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as problem:
+        raise _wrong(claim, Path(claim.workspace_path), f"is broken: {problem}") from problem
+
+
+def _wrong(claim: Claim, path: Path, what: str) -> WorkspaceError:
+    return WorkspaceError(
+        f"{claim.wp_id}: the workspace {path} {what}",
+        remedy=f"save what is worth keeping, then: rm -rf '{path}'; git worktree remove -f -f '{path}'; "
+        "git worktree prune; and run again",
+    )

@@ -1,0 +1,301 @@
+"""The life of one work package: claim, implement, hand over, review, rework or approve."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from attrs import define, field, frozen
+
+from ..agents.failure import Failure, FailureKind
+from ..agents.spec import Role
+from ..errors import WorkspaceError
+from ..host.contract.lanes import Lane
+from ..host.contract.payloads import ResolveWorkspace, ReviewResult, StartImplementation, TransitionRequest
+from ..host.errors import DependenciesNotSatisfied, HostRefused, TransitionRejected
+from ..host.workspace import Claim, Workspace, check_workspace, read_prompt
+from ..report.events import HandoverRefused, LaneChanged, VerdictGiven
+from ..run.state import WpRecord
+from . import prompts
+from .attempt import AttemptResult, Errand, run_errand
+from .context import Run, Slot
+from .next_agent import Asking, NobodyCanWork
+from .outcome import Ended, Outcome
+from .prompts import Assignment
+from .rules import is_rework_allowed
+from .verdict import Verdict, read_verdict, review_reference
+
+NOTE_LIMIT = 2000  # characters of an agent's words that go into a note at the host
+
+
+@frozen
+class Reviewed:
+    """A verdict, and which agent gave it."""
+
+    agent: str
+    said: Verdict
+
+
+class Settled(Exception):
+    """Ends the life of a work package; never leaves this module."""
+
+    def __init__(self, outcome: Outcome) -> None:
+        super().__init__(outcome.reason)
+        self.outcome = outcome
+
+
+@define
+class WorkPackage:
+    """One work package in a run.
+
+    Attributes:
+        lane: the host's last word on where it stands.
+        asked_for: where the host was asked last to move it; until the reply it may stand there already.
+        taken_into_review: this life has taken it into review; asking another time needs no new call.
+    """
+
+    run: Run
+    wp_id: str
+    lane: Lane
+    asked_for: Lane | None = None
+    taken_into_review: bool = False
+    record: WpRecord = field(init=False)
+    slot: Slot = field(init=False)
+    asking: Asking = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.record = self.run.state.record(self.wp_id)
+        self.slot = Slot(self.run.slots)
+        self.asking = Asking(self.run, self.wp_id, self.slot)
+
+    async def live(self) -> Outcome:
+        """Takes the work package from where it stands to where this run can do no more for it.
+
+        It holds its slot already, and has given it back afterwards.
+
+        Raises:
+            HostError: the host broke; what was done until then is recorded.
+            trio.Cancelled: the run or this work package is being stopped.
+        """
+        try:
+            return await self._live()
+        except Settled as end:
+            return end.outcome
+        finally:
+            self.slot.give_back()
+
+    async def _live(self) -> Outcome:
+        try:
+            workspace = await self._enter()
+            async with self._alone_in(workspace):
+                return await self._work(workspace, read_prompt(workspace))
+        except WorkspaceError as problem:
+            return self._left(str(problem))
+        except NobodyCanWork as nobody:
+            if nobody.left.in_the_work:
+                return await self._block(f"no agent is left: {nobody}")
+            return Outcome(Ended.NO_AGENT, self.lane, str(nobody))
+
+    @asynccontextmanager
+    async def _alone_in(self, workspace: Workspace) -> AsyncIterator[None]:
+        """Waits for the workspace without holding a slot: its holder may be waiting for one."""
+        lock = self.run.workspace_lock(workspace.path)
+        if lock.locked():
+            self.slot.give_back()
+        async with lock:
+            if not self.slot.held:
+                await self.slot.take()
+            yield
+
+    async def _work(self, workspace: Workspace, text: str) -> Outcome:
+        while True:
+            if self.lane is Lane.IN_PROGRESS:
+                await self._implement(workspace, text)
+            review = await self._review(workspace, text)
+            if review.said.approved:
+                await self._conclude(self.run.settings.approval_lane, review)
+                return Outcome(Ended.ACCEPTED, self.lane)
+            rejections = self.record.rejections + 1
+            if not is_rework_allowed(rejections, self.run.settings.agents.max_retries):
+                reason = f"rejected {rejections} times, most lately: {review.said.feedback}"
+                return await self._block(reason, review)
+            await self._conclude(Lane.IN_PROGRESS, review)
+            self.record.rejections = rejections  # counted once the host has it: a killed run reviews again
+            self.run.save(self.wp_id)
+
+    # Entering, from whatever lane it is found in.
+
+    async def _enter(self) -> Workspace:
+        if self.lane is Lane.IN_REVIEW and not self.record.ours:
+            raise Settled(self._left("somebody else reviews it"))
+        in_review = self.lane in (Lane.FOR_REVIEW, Lane.IN_REVIEW)
+        if in_review or (self.lane is Lane.IN_PROGRESS and self.record.ours):
+            return self._check(await self.run.host.resolve_workspace(self.wp_id))
+        return await self._claim()
+
+    async def _claim(self) -> Workspace:
+        agent = await self.asking.next_agent(Role.IMPLEMENTATION)
+        policy = self.run.policy(agent, Role.IMPLEMENTATION)
+        try:
+            async with self.run.first_claim.alone():
+                reply = await self.run.host.start_implementation(self.wp_id, policy)
+        except DependenciesNotSatisfied as refusal:
+            raise Settled(Outcome(Ended.NOT_READY, self.lane, refusal.message)) from refusal
+        except HostRefused as refusal:
+            raise Settled(self._left(refusal.message)) from refusal
+        self.record.ours = True
+        self._moved(reply.to_lane, "taken up again" if reply.no_op else "")
+        return self._check(reply)
+
+    def _check(self, reply: StartImplementation | ResolveWorkspace) -> Workspace:
+        claim = Claim(
+            self.wp_id, reply.workspace_path, reply.prompt_path, reply.lane_branch, reply.lane_base_ref
+        )
+        return check_workspace(claim, self.run.repo_root)
+
+    # Implementing, until the host's guards let it pass into review.
+
+    async def _implement(self, workspace: Workspace, text: str) -> None:
+        role = Role.IMPLEMENTATION
+        while True:
+            agent = await self.asking.next_agent(role)
+            to_heed = (self.record.feedback, self.record.refusal)
+            prompt = prompts.work_prompt(self._assignment(workspace, text), *to_heed)
+            result = await run_errand(self.run, Errand(self.wp_id, role, agent, workspace, prompt))
+            failure = result.failure or await self._hand_over(agent, result)
+            if failure is None:
+                return
+            await self.asking.digest(role, agent, failure)
+
+    async def _hand_over(self, agent: str, result: AttemptResult) -> Failure | None:
+        self.run.roster.worked(agent)
+        request = TransitionRequest(
+            self.wp_id,
+            Lane.FOR_REVIEW,
+            note=_note(f"implemented by {agent}", result.transcript.final_text),
+            policy=self.run.policy(agent, Role.IMPLEMENTATION),
+        )
+        try:
+            reply = await self.run.host.transition(request)
+        except TransitionRejected as refusal:
+            self.record.refusal = (
+                f"It could not be handed over for review. The host said: {refusal.host_message}"
+            )
+            self.run.events.emit(HandoverRefused(self.wp_id, refusal.host_message))
+            return Failure(FailureKind.HANDOVER_REFUSED, refusal.host_message)
+        self.record.implementer = agent
+        self.record.feedback = self.record.refusal = None
+        self.record.tallies.pop(Role.IMPLEMENTATION, None)
+        self._moved(reply.to_lane)
+        return None
+
+    # Reviewing, until there is an explicit verdict for the reference of one attempt.
+
+    async def _review(self, workspace: Workspace, text: str) -> Reviewed:
+        role = Role.REVIEW
+        while True:
+            agent = await self.asking.next_agent(role)
+            ref = review_reference(self.wp_id, self.record.next_number(role), self.run.nonce())
+            await self._take_into_review(agent, ref)
+            prompt = prompts.review_prompt(self._assignment(workspace, text), ref)
+            result = await run_errand(self.run, Errand(self.wp_id, role, agent, workspace, prompt))
+            failure = result.failure
+            if failure is None:
+                said = read_verdict(result.transcript.final_text, ref)
+                if said is not None:
+                    return self._heed(Reviewed(agent, said))
+                failure = Failure(FailureKind.NO_VERDICT, f"its last message holds no verdict for {ref}")
+            await self.asking.digest(role, agent, failure)
+
+    async def _take_into_review(self, agent: str, ref: str) -> None:
+        """A review is recorded as ours before it is taken; a later run leaves one that is not recorded."""
+        if self.taken_into_review:
+            return
+        was_ours, self.record.ours = self.record.ours, True
+        self.run.save(self.wp_id)
+        try:
+            reply = await self.run.host.start_review(self.wp_id, self.run.policy(agent, Role.REVIEW), ref)
+        except HostRefused as refusal:
+            self.record.ours = was_ours
+            self.run.save(self.wp_id)
+            raise Settled(self._left(refusal.message)) from refusal
+        self.taken_into_review = True
+        self._moved(reply.to_lane)
+
+    def _heed(self, review: Reviewed) -> Reviewed:
+        """Keeps a verdict before the host is told: its feedback must reach the implementer in any case."""
+        agent, said = review.agent, review.said
+        self.run.roster.worked(agent)
+        self.record.tallies.pop(Role.REVIEW, None)
+        if not said.approved:
+            self.record.feedback = said.feedback
+        self.run.save(self.wp_id)
+        self.run.events.emit(VerdictGiven(self.wp_id, agent, said.review_ref, said.word, said.feedback))
+        return review
+
+    # Telling the host.
+
+    async def _conclude(self, lane: Lane, review: Reviewed, note: str = "") -> None:
+        """Moves the work package out of review, on the evidence of an explicit verdict."""
+        said = review.said
+        request = TransitionRequest(
+            self.wp_id,
+            lane,
+            note=note or _note(f"{said.word} by {review.agent}", said.feedback),
+            policy=self.run.policy(review.agent, Role.REVIEW),
+            review=ReviewResult(review.agent, said.word, said.review_ref),
+        )
+        await self._move(request)
+
+    async def _block(self, reason: str, review: Reviewed | None = None) -> Outcome:
+        """Blocks the work package; what counts against it is forgotten, so that a person can unblock it.
+
+        The host lets nothing out of review without a review result. When no reviewer gave a verdict, it is
+        we who ask for changes: the result carries our own name and the note says why.
+        """
+        if review is not None:
+            await self._conclude(Lane.BLOCKED, review, _note("blocked", reason))
+        else:
+            ours = ReviewResult(self.run.state.actor, "changes_requested", f"review/{self.wp_id}/no-verdict")
+            result = ours if self.lane is Lane.IN_REVIEW else None
+            note = _note("blocked", reason)
+            await self._move(TransitionRequest(self.wp_id, Lane.BLOCKED, note=note, review=result))
+        self.record.last_error = reason
+        self.record.rejections = 0
+        self.record.tallies.clear()
+        self.run.save(self.wp_id)
+        return Outcome(Ended.BLOCKED, self.lane, reason)
+
+    async def _move(self, request: TransitionRequest) -> None:
+        self.asked_for = request.to
+        try:
+            reply = await self.run.host.transition(request)
+        except HostRefused as refusal:
+            raise Settled(self._left(refusal.message)) from refusal
+        self.taken_into_review = False
+        self._moved(reply.to_lane, request.note if request.to is Lane.BLOCKED else "")
+
+    def _moved(self, lane: Lane, detail: str = "") -> None:
+        self.lane = lane
+        self.run.save(self.wp_id)
+        self.run.events.emit(LaneChanged(self.wp_id, lane.value, by_us=True, detail=detail))
+
+    def _left(self, reason: str) -> Outcome:
+        return Outcome(Ended.LEFT, self.lane, reason)
+
+    def _assignment(self, workspace: Workspace, text: str) -> Assignment:
+        return Assignment(
+            mission=self.run.state.mission,
+            wp_id=self.wp_id,
+            text=text,
+            workspace=workspace.path,
+            branch=workspace.branch,
+            base=workspace.base,
+            host_command=self.run.host.endpoint.binary,
+        )
+
+
+def _note(what: str, words: str) -> str:
+    """A note for the host, with the agent's own words cut to a bearable length."""
+    words = " ".join(words.split())
+    return f"{what}: {words[:NOTE_LIMIT]}" if words else what

@@ -1,0 +1,262 @@
+"""Runs one command under a keeper (`_keeper.py`): its streams, orders to it, and how it ended.
+
+Whoever runs an agent or the host does it through here: nothing that the command starts outlives the keeper,
+and the keeper does not outlive its work, whatever becomes of this process.
+"""
+
+from __future__ import annotations
+
+import ast
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import uuid
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import ExitStack, asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import Any
+
+import trio
+from attrs import frozen
+from trio.abc import ReceiveStream
+
+from ..errors import OrchestratorError
+from .identity import ProcessIdentity
+from .orphans import CHILDREN, KEEPER_MARKER, end_orphans
+
+KEEPER = f"""\
+import sys; sys.path.append({str(Path(__file__).parent)!r})
+import _keeper; _keeper.main(*sys.argv[1:])"""
+"""A module's bytecode is cached, a script's is not: compiling it would cost a third of the start."""
+KEEPER_SECONDS = 8.0
+"""What a keeper may need beyond the grace: 2 s for leftovers, 5 s for SIGKILL, 1 s for a busy machine."""
+REPORT_BYTES = 4096
+
+
+class CommandNotStarted(OrchestratorError):
+    """The command does not exist, may not be executed, or its folder is missing."""
+
+
+@frozen
+class KeptSpec:
+    """What to run, and how to stop it.
+
+    Attributes:
+        argv: the command; a name without a slash is looked for on the PATH of `env`.
+        cwd: its folder.
+        env: its whole environment.
+        stdin: the file that it reads; nothing when None.
+        first_signal: what it and its descendants are asked to stop with.
+        patience: seconds that it may go on, to finish, when this process dies; orders are obeyed at once.
+        grace: seconds between the first signal and SIGKILL.
+    """
+
+    argv: tuple[str, ...]
+    cwd: Path
+    env: Mapping[str, str]
+    stdin: Path | None = None
+    first_signal: int = signal.SIGTERM
+    patience: float = 0.0
+    grace: float = 10.0
+
+
+@frozen
+class KeptEnding:
+    """How a command ended, with everything below it gone.
+
+    Attributes:
+        returncode: its exit status, or None when a signal ended it or its keeper was lost.
+        signal: the signal that ended it, or None.
+        swept: what it left behind or had to be killed beside it, each as "pid name".
+    """
+
+    returncode: int | None
+    signal: int | None
+    swept: tuple[str, ...]
+
+    @property
+    def keeper_lost(self) -> bool:
+        """The keeper was killed or hung; how the command itself ended is not known."""
+        return self.returncode is None and self.signal is None
+
+
+class Kept:
+    """A command under its keeper; made by `open_kept`.
+
+    Attributes:
+        stdout, stderr: the command's streams; end-of-file comes when all its descendants have let go of them.
+        identity: the keeper's.
+    """
+
+    def __init__(self, process: trio.Process, control: int, report: int, spec: KeptSpec, mark: str) -> None:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        self.stdout: ReceiveStream = process.stdout
+        self.stderr: ReceiveStream = process.stderr
+        self.identity = ProcessIdentity.of(process.pid)
+        self._process = process
+        self._control = control
+        self._reports = trio.lowlevel.FdStream(report)
+        self._spec = spec
+        self._mark = mark
+        self._unread = b""
+        self._status: int | None = None
+        self._ending: KeptEnding | None = None
+        self._give_up_at = float("inf")
+        self._reading: trio.CancelScope | None = None
+
+    def stop(self) -> None:
+        """Ask for the first signal, the grace, SIGKILL. Returns at once; `wait` is bounded from now on."""
+        self._order(b"T", self._spec.grace + KEEPER_SECONDS)
+
+    def kill(self) -> None:
+        """Ask for SIGKILL now, also while stopping. Returns at once; `wait` is bounded from now on."""
+        self._order(b"K", KEEPER_SECONDS)
+
+    async def wait(self) -> KeptEnding:
+        """Wait until the command and all that it started are gone. For one task; may be called again."""
+        if self._ending is None:
+            with trio.CancelScope(deadline=self._give_up_at) as self._reading:
+                await self._read_reports()
+        if self._ending is None:
+            with trio.CancelScope(shield=True):
+                await self._end_without_keeper(())
+        assert self._ending is not None
+        return self._ending
+
+    def _order(self, order: bytes, seconds: float) -> None:
+        with contextlib.suppress(OSError):  # the keeper is gone, or does not read
+            os.write(self._control, order)
+        self._give_up_at = min(self._give_up_at, trio.current_time() + seconds)
+        if self._reading is not None:
+            self._reading.deadline = self._give_up_at
+
+    async def _read_reports(self) -> None:
+        """Take in the keeper's reports until the last one, or until it is lost."""
+        while self._ending is None:
+            event = await self._next_report()
+            if event is None:
+                return
+            self._status = event.get("exited", self._status)
+            if "done" in event:
+                with trio.CancelScope(shield=True):
+                    await self._finish(event)
+
+    async def _finish(self, event: dict[str, Any]) -> None:
+        swept = tuple(event["swept"])
+        if event["done"]:
+            await self._process.wait()
+            self._ending = self._how_it_ended(swept)
+        else:
+            await self._end_without_keeper(swept)
+
+    async def _next_report(self) -> dict[str, Any] | None:
+        """The keeper's next line, or None when it has ended without one."""
+        while b"\n" not in self._unread:
+            chunk = await self._reports.receive_some(REPORT_BYTES)
+            if not chunk:
+                return None
+            self._unread += chunk
+        line, _, self._unread = self._unread.partition(b"\n")
+        event: dict[str, Any] = ast.literal_eval(line.decode())
+        return event
+
+    async def _end_without_keeper(self, swept: tuple[str, ...]) -> None:
+        """The keeper was killed, hangs, or could not kill everything: do its work from here."""
+        self._process.kill()
+        await self._process.wait()
+        swept += await end_orphans(self._mark)
+        self._ending = self._how_it_ended(tuple(dict.fromkeys(swept)))
+
+    def _how_it_ended(self, swept: tuple[str, ...]) -> KeptEnding:
+        status = self._status
+        if status is not None and status < 0:
+            return KeptEnding(None, -status, swept)
+        return KeptEnding(status, None, swept)
+
+    async def _await_start(self) -> None:
+        event = await self._next_report()
+        if event is not None and "failed" in event:
+            await self._process.wait()
+            self._ending = KeptEnding(None, None, ())
+            raise CommandNotStarted(f"cannot start {self._spec.argv[0]}: {event['failed']}")
+
+    async def _close(self) -> None:
+        """Make sure that nothing is left, and let go of every pipe."""
+        if self._ending is None:
+            self.stop()
+            await self.wait()
+        CHILDREN.keepers.discard(self._process.pid)
+        os.close(self._control)
+        for stream in (self._reports, self.stdout, self.stderr):
+            await stream.aclose()
+
+
+@asynccontextmanager
+async def open_kept(spec: KeptSpec) -> AsyncIterator[Kept]:
+    """Run a command under a keeper; on leaving, however, it is stopped and everything below it is gone.
+
+    Leaving is shielded, and bounded by the grace and `KEEPER_SECONDS`; call `kill` first to leave at once.
+
+    Raises:
+        CommandNotStarted: the program or the folder is missing, or may not be executed.
+    """
+    kept = await _start(spec)
+    try:
+        await kept._await_start()
+        yield kept
+    finally:
+        with trio.CancelScope(shield=True):
+            await kept._close()
+
+
+async def _start(spec: KeptSpec) -> Kept:
+    """Start the keeper. Both of our pipe ends are close-on-exec: no other child may hold the lifeline."""
+    mark = uuid.uuid4().hex
+    with ExitStack() as ours, ExitStack() as theirs:
+        control_read, control = _pipe(theirs, ours)
+        report, report_write = _pipe(ours, theirs)
+        os.set_blocking(control, False)
+        options = (control_read, report_write, int(spec.first_signal), spec.patience, spec.grace)
+        with _explained(spec):
+            stdin = _open_stdin(spec, theirs)
+            async with CHILDREN.starting:
+                process = await trio.lowlevel.open_process(
+                    [sys.executable, "-I", "-S", "-c", KEEPER, *map(str, options), *spec.argv],
+                    stdin=stdin,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.PIPE,
+                    cwd=spec.cwd,
+                    env={**spec.env, KEEPER_MARKER: mark},
+                    pass_fds=(control_read, report_write),
+                    start_new_session=True,
+                )
+                CHILDREN.keepers.add(process.pid)
+        ours.pop_all()
+    return Kept(process, control, report, spec, mark)
+
+
+def _pipe(reader: ExitStack, writer: ExitStack) -> tuple[int, int]:
+    """A pipe whose ends are closed with the stack that each belongs to."""
+    read, write = os.pipe()
+    reader.callback(os.close, read)
+    writer.callback(os.close, write)
+    return read, write
+
+
+def _open_stdin(spec: KeptSpec, theirs: ExitStack) -> int:
+    if spec.stdin is None:
+        return subprocess.DEVNULL
+    descriptor = os.open(spec.stdin, os.O_RDONLY | os.O_CLOEXEC)
+    theirs.callback(os.close, descriptor)
+    return descriptor
+
+
+@contextmanager
+def _explained(spec: KeptSpec) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise CommandNotStarted(f"cannot start {spec.argv[0]} in {spec.cwd}: {error}") from error

@@ -1,0 +1,165 @@
+"""How a run is stopped: by signals in stages, from another terminal, and by force."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+from collections import deque
+from collections.abc import Callable, Iterator
+from types import FrameType
+
+import trio
+
+from ..errors import ExitCode, UsageError
+from ..processes.identity import ProcessIdentity
+from ..processes.orphans import RUN_MARKER as RUN_MARKER
+from ..processes.orphans import find_survivors as find_survivors
+from ..processes.orphans import sweep_run as sweep_run
+
+EXIT_CODES: dict[int, ExitCode] = {
+    signal.SIGINT: ExitCode.INTERRUPTED,
+    signal.SIGTERM: ExitCode.TERMINATED,
+    signal.SIGHUP: ExitCode.HUNG_UP,
+}
+SAME_EVENT_SECONDS = 0.1
+"""Signals this close are one event: a shell and the terminal both send SIGHUP, a wrapper passes Ctrl-C on."""
+FORCE_AFTER_SECONDS = 10.0
+"""What a run may need beyond its agents' grace before `abort` takes it for hung."""
+LOOK_AGAIN_SECONDS = 0.05
+PROGRESS_SECONDS = 1.0
+
+
+class StopControl:
+    """The stages of a stop; only `watch` moves them on.
+
+    Attributes:
+        stopping: set by the first signal.
+        kill_now: set by the second.
+        exit_code: what the program exits with because of the first signal, else None.
+        grace: seconds that agents have between the first signal and SIGKILL.
+    """
+
+    def __init__(self, grace: float = 10.0) -> None:
+        self.stopping = trio.Event()
+        self.kill_now = trio.Event()
+        self.exit_code: ExitCode | None = None
+        self.grace = grace
+        self._arrived: deque[int] = deque()
+        self._arrival = trio.Event()
+        self._token: trio.lowlevel.TrioToken | None = None
+        self._handling = False
+
+    @contextlib.contextmanager
+    def handlers(self) -> Iterator[None]:
+        """Catch the signals from here on: one that comes before `watch` is kept, one after it does no harm.
+
+        Put it around `trio.run`. SIGHUP stays ignored if it is (`nohup`). SIGINT is caught even where a
+        shell's `&` made it ignored: who sends it wants the agents to end.
+        """
+        caught = [s for s in EXIT_CODES if s != signal.SIGHUP or signal.getsignal(s) != signal.SIG_IGN]
+        before = {signum: signal.signal(signum, self._take) for signum in caught}
+        self._handling = True
+        try:
+            yield
+        finally:
+            self._handling = False
+            if not self.stopping.is_set():  # else we are ending: a late one must not change how
+                for signum, handler in before.items():
+                    signal.signal(signum, handler)
+
+    async def watch(self, cancel: Callable[[], None], say: Callable[[str], None]) -> None:
+        """Turn signals into stages until cancelled. Run it outside of what `cancel` cancels.
+
+        Args:
+            cancel: ends admission and cancels all work, at the first signal.
+            say: shows one line at each stage; a terminal that is gone is no trouble.
+        """
+        with contextlib.ExitStack() as stack:
+            if not self._handling:
+                stack.enter_context(self.handlers())
+            stack.callback(setattr, self, "_token", None)
+            self._token = trio.lowlevel.current_trio_token()
+            self._stop(await self._next_signal(), say)
+            cancel()
+            await trio.sleep(SAME_EVENT_SECONDS)
+            self._arrived.clear()
+            await self._next_signal()
+            _say(say, "Killing everything that still runs.")
+            self.kill_now.set()
+            await trio.sleep_forever()
+
+    def _stop(self, signum: int, say: Callable[[str], None]) -> None:
+        self.exit_code = EXIT_CODES[signum]
+        self.stopping.set()
+        name = "Ctrl-C" if signum == signal.SIGINT else signal.Signals(signum).name
+        _say(say, f"{name}: stopping; agents have {self.grace:g} s to end. Again: they are killed at once.")
+
+    async def _next_signal(self) -> int:
+        while not self._arrived:
+            self._arrival = trio.Event()
+            if not self._arrived:  # else it came before there was something to wake
+                await self._arrival.wait()
+        return self._arrived.popleft()
+
+    def _take(self, signum: int, _frame: FrameType | None) -> None:
+        self._arrived.append(signum)
+        if self._token is not None:
+            self._token.run_sync_soon(self._arrival.set)
+
+
+def _say(say: Callable[[str], None], line: str) -> None:
+    with contextlib.suppress(OSError, ValueError):  # the terminal is closed
+        say(line)
+
+
+async def stop_live_run(
+    orchestrator: ProcessIdentity, grace: float, progress: Callable[[float], None] = lambda _: None
+) -> bool:
+    """Ask a live run to stop as SIGTERM does, and wait until its process is gone.
+
+    After `grace` and `FORCE_AFTER_SECONDS` it is killed; its keepers then end their agents by themselves,
+    which `sweep_run` sees to.
+
+    Args:
+        progress: is told about once a second for how many seconds we have waited.
+
+    Returns:
+        True when it went by itself, False when it had to be killed.
+
+    Raises:
+        UsageError: it is another user's.
+    """
+    began = trio.current_time()
+    _signal(orchestrator, signal.SIGTERM)
+    _signal(orchestrator, signal.SIGCONT)  # a suspended one hears nothing
+    if await _gone_within(orchestrator, grace + FORCE_AFTER_SECONDS, progress):
+        return True
+    _signal(orchestrator, signal.SIGKILL)
+    waited = trio.current_time() - began
+    await _gone_within(orchestrator, FORCE_AFTER_SECONDS, lambda seconds: progress(waited + seconds))
+    return False
+
+
+async def _gone_within(who: ProcessIdentity, seconds: float, progress: Callable[[float], None]) -> bool:
+    began = told = trio.current_time()
+    while who.is_alive():
+        now = trio.current_time()
+        if now - began > seconds:
+            return False
+        if now - told >= PROGRESS_SECONDS:
+            told = now
+            progress(now - began)
+        await trio.sleep(LOOK_AGAIN_SECONDS)
+    return True
+
+
+def _signal(who: ProcessIdentity, signum: int) -> None:
+    if who.is_alive():
+        try:
+            os.kill(who.pid, signum)
+        except ProcessLookupError:
+            pass
+        except PermissionError as error:
+            message = f"process {who.pid} belongs to another user"
+            raise UsageError(message, remedy="abort as that user") from error

@@ -1,0 +1,199 @@
+"""What the host relies on: another first signal, and patience when the orchestrating process is killed."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trio
+from attrs import evolve
+
+from spec_kitty_orchestrator.processes.identity import ProcessIdentity
+from spec_kitty_orchestrator.processes.keeper import KEEPER, Kept, KeptEnding, KeptSpec, open_kept
+from spec_kitty_orchestrator.processes.orphans import CHILDREN, RUN_MARKER
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the arena sees processes in /proc")
+
+TELL = 'for s in INT TERM; do trap "echo $s >> told; exit 7" $s; done; echo up; while :; do sleep 0.02; done'
+ORPHANED = """
+import json, os, sys, trio
+from pathlib import Path
+from spec_kitty_orchestrator.kept import KeptSpec, open_kept
+
+async def main():
+    folder, patience = Path(sys.argv[1]), float(sys.argv[2])
+    script = "sleep 0.4; echo done > done"
+    async with open_kept(KeptSpec(("sh", "-c", script), folder, os.environ, patience=patience)) as kept:
+        print("up", flush=True)
+        await kept.wait()
+
+trio.run(main)
+"""
+
+
+def shell(arena: Any, script: str) -> KeptSpec:
+    return KeptSpec(("sh", "-c", script), arena.folder, {**os.environ, RUN_MARKER: arena.mark}, grace=5.0)
+
+
+def pids(ending: KeptEnding) -> set[str]:
+    """Who was swept, without the names: one that is just starting changes its own."""
+    return {name.split()[0] for name in ending.swept}
+
+
+def alter_keeper(monkeypatch: pytest.MonkeyPatch, change: str) -> None:
+    """Has every keeper run a statement about its own module before anything else."""
+    altered = KEEPER.replace("import _keeper;", f"import _keeper; {change};")
+    assert altered != KEEPER
+    monkeypatch.setattr("spec_kitty_orchestrator.processes.keeper.KEEPER", altered)
+
+
+@pytest.mark.parametrize(("first", "told"), [(signal.SIGINT, "INT\n"), (signal.SIGTERM, "TERM\n")])
+async def test_it_is_asked_with_the_signal_of_its_choice(arena: Any, first: int, told: str) -> None:
+    async with open_kept(evolve(shell(arena, TELL), first_signal=first)) as kept:
+        assert await kept.stdout.receive_some() == b"up\n"
+        kept.stop()
+        assert await kept.wait() == KeptEnding(7, None, ())
+    assert (arena.folder / "told").read_text() == told
+
+
+@pytest.mark.parametrize("orders", [(Kept.kill,), (Kept.stop, Kept.kill)], ids=["at work", "being stopped"])
+async def test_an_order_to_kill_is_carried_out_by_the_keeper_itself(
+    arena: Any, orders: tuple[Callable[[Kept], None], ...]
+) -> None:
+    """A keeper that does not hear it is given up in the end, and how its command ended is not known then."""
+    deaf = evolve(shell(arena, "trap '' TERM; echo up; exec sleep 60"), grace=3600.0)
+    async with open_kept(deaf) as kept:
+        assert await kept.stdout.receive_some() == b"up\n"
+        for order in orders:
+            order(kept)
+        assert await kept.wait() == KeptEnding(None, signal.SIGKILL, ())
+
+
+@pytest.mark.parametrize("order", [Kept.stop, Kept.kill])
+async def test_an_order_after_the_end_does_no_harm(arena: Any, order: Callable[[Kept], None]) -> None:
+    async with open_kept(shell(arena, "exit 5")) as kept:
+        assert await kept.wait() == KeptEnding(5, None, ())
+        order(kept)
+        assert await kept.wait() == KeptEnding(5, None, ())
+
+
+LEAVE = """
+setsid sh -c "trap '{answer}' TERM; : > up; {stay}" &
+until [ -e up ]; do sleep 0.02; done
+exit 3
+"""
+
+
+async def test_what_it_leaves_behind_is_asked_to_end_before_it_is_killed(
+    arena: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alter_keeper(monkeypatch, "_keeper.LEFTOVER_SECONDS = 20")  # however slow the machine
+    script = LEAVE.format(answer=": > asked; exit", stay="while :; do sleep 0.02; done")
+    async with open_kept(evolve(shell(arena, script), grace=60.0)) as kept:
+        ending = await kept.wait()
+    assert (arena.folder / "asked").exists()
+    assert (ending.returncode, ending.signal) == (3, None)
+
+
+async def test_what_the_keeper_could_not_kill_is_killed_from_here(
+    arena: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alter_keeper(monkeypatch, "_keeper.kill_with_groups = lambda *_: None; _keeper.SWEEP_SECONDS = 0.1")
+    script = LEAVE.format(answer="", stay="exec sleep 60")
+    async with open_kept(evolve(shell(arena, script), grace=0.1)) as kept:
+        ending = await kept.wait()
+        assert arena.left() == []
+    assert (ending.returncode, ending.signal) == (3, None)
+    assert len(pids(ending)) == 1
+
+
+async def test_where_orphans_do_not_fall_to_us_they_are_known_by_the_mark_of_their_keeper(
+    arena: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(CHILDREN, "adopting", False)
+    arena.is_init = True
+    script = "setsid sh -c 'trap \"\" TERM; echo up; exec sleep 60'; :"
+    async with open_kept(shell(arena, script)) as kept, open_kept(shell(arena, script)) as another:
+        assert await kept.stdout.receive_some() == await another.stdout.receive_some() == b"up\n"
+        before = {line.split()[0] for line in arena.left()}
+        os.kill(kept.identity.pid, signal.SIGKILL)
+        ending = await kept.wait()
+        assert pids(ending) & before
+        assert len(arena.left()) == 3  # another keeper, its command, and what that started
+    assert arena.left() == []
+
+
+@pytest.fixture
+def bystander() -> Iterator[subprocess.Popen[bytes]]:
+    """A child that another part of this process has started, without a keeper."""
+    with subprocess.Popen(["sleep", "60"]) as process:
+        yield process
+        process.kill()
+
+
+async def test_the_loss_of_a_keeper_costs_nobody_elses_child(
+    arena: Any, bystander: subprocess.Popen[bytes]
+) -> None:
+    async with open_kept(shell(arena, "echo up; exec sleep 60")) as kept:
+        assert await kept.stdout.receive_some() == b"up\n"
+        os.kill(kept.identity.pid, signal.SIGKILL)
+        assert (await kept.wait()).keeper_lost
+    assert bystander.poll() is None
+
+
+async def test_leaving_without_waiting_stops_it(arena: Any) -> None:
+    async with open_kept(shell(arena, "exec sleep 60")) as kept:
+        assert kept.identity.is_alive()
+    assert not kept.identity.is_alive()
+    assert await kept.wait() == KeptEnding(None, signal.SIGTERM, ())
+
+
+async def test_a_wait_that_was_cancelled_can_be_taken_up_again(arena: Any) -> None:
+    async with open_kept(shell(arena, "sleep 0.1; exit 4")) as kept:
+        with trio.move_on_after(0):
+            await kept.wait()
+        assert await kept.wait() == KeptEnding(4, None, ())
+
+
+async def test_without_a_file_its_input_is_empty(arena: Any) -> None:
+    async with open_kept(shell(arena, "wc -c")) as kept:
+        assert (await kept.stdout.receive_some()).strip() == b"0"
+        await kept.wait()
+
+
+@pytest.mark.parametrize(("patience", "finished"), [(30.0, True), (0.0, False)])
+def test_patience_lets_it_finish_when_we_are_killed(
+    arena: Any, eventually: Any, patience: float, finished: bool
+) -> None:
+    arena.is_init = True
+    process = subprocess.Popen(
+        [sys.executable, "-c", ORPHANED, str(arena.folder), str(patience)],
+        stdout=subprocess.PIPE,
+        env={**os.environ, RUN_MARKER: arena.mark},
+    )
+    with process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"up\n"
+        process.kill()
+    assert eventually(lambda: not arena.left())
+    assert (arena.folder / "done").exists() == finished
+
+
+def test_an_identity_survives_being_stored(arena: Any) -> None:
+    identity = ProcessIdentity.of(os.getpid())
+    stored = json.loads(json.dumps([identity.pid, identity.started, identity.boot]))
+    assert ProcessIdentity(*stored) == identity
+    assert ProcessIdentity(*stored).is_alive()
+
+
+def test_nobody_is_identified_by_a_pid_that_nobody_has() -> None:
+    highest = int(Path("/proc/sys/kernel/pid_max").read_text())
+    with pytest.raises(ProcessLookupError):
+        ProcessIdentity.of(highest + 1)

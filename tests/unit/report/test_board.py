@@ -1,0 +1,102 @@
+"""A person sees what happened: lines, or a board where it can be redrawn; a file keeps it all."""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from spec_kitty_orchestrator.report import events
+from spec_kitty_orchestrator.report.board import Board, Lines, open_display
+
+HISTORY: list[events.Event] = [
+    events.RunStarted(
+        "run-1", "m-01", "me", {"WP01": "planned", "WP02": "planned", "WP03": "done"}, resumed=False
+    ),
+    events.LaneChanged("WP01", "in_progress"),
+    events.AttemptStarted("WP01", "implementation", "codex", 1, "logs/a.log"),
+    events.AttemptEnded("WP01", "implementation", "codex", 1, "crashed", "exit status 1", 12.34),
+    events.RetryPlanned("WP01", "implementation", "codex", 2.0, "exit status 1"),
+    events.HandoverRefused("WP01", "subtasks are not complete"),
+    events.ProcessesSwept("WP01", "codex", ("12 sleep", "13 node")),
+    events.AgentDropped("codex", "not logged in"),
+    events.AgentParked("pi", 30.0),
+    events.WaitingForAgents("WP01", ("pi",), 30.0),
+    events.VerdictGiven("WP01", "pi", "review/WP01/1-x", "changes_requested", "mend a.py [bold]"),
+    events.LaneChanged("WP02", "canceled", by_us=False),
+    events.WpLeft("WP02", "moved by someone else"),
+    events.Notice("the host could not be asked"),
+    events.RunEnded("stopped", 5, "mission m-01 is not finished"),
+]
+
+
+def test_lines_tell_every_event_in_one_line_each() -> None:
+    stream = io.StringIO()
+    with Lines(stream) as display:
+        for event in HISTORY:
+            display(event)
+    printed = stream.getvalue().splitlines()
+    assert len(printed) == len(HISTORY)
+    assert [line[9:] for line in printed] == [event.line for event in HISTORY]
+    assert printed[3].endswith("WP01 implementation 1: codex crashed after 12.3 s: exit status 1")
+
+
+def test_a_reader_that_goes_away_does_not_end_the_run() -> None:
+    class Closed(io.StringIO):
+        def write(self, _: str) -> int:
+            raise BrokenPipeError
+
+    with Lines(Closed()) as display:
+        for event in HISTORY:
+            display(event)
+
+
+def test_a_pipe_gets_lines() -> None:
+    assert isinstance(open_display(io.StringIO()), Lines)
+
+
+def test_a_board_shows_a_row_for_each_work_package_and_prints_the_rest() -> None:
+    stream = io.StringIO()
+    console = Console(file=stream, force_terminal=True, width=160, color_system=None)
+    with Board(console) as board:
+        for event in HISTORY:
+            board(event)
+    last = stream.getvalue()
+    assert "m-01 · run run-1" in last
+    assert "codex is out for this run: not logged in" in last
+    rows = [line for line in last.splitlines() if "WP02" in line]
+    assert "canceled" in rows[-1]
+    assert "moved by someone else" in rows[-1]
+    assert "done" in [line for line in last.splitlines() if "WP03" in line][-1]
+    assert "[bold]" in last  # an agent's words are never markup
+
+
+def test_every_kind_of_event_is_in_the_history() -> None:
+    known = [
+        each for each in vars(events).values() if isinstance(each, type) and issubclass(each, events.Event)
+    ]
+    kinds = {kind for kind in known if not any(kind in other.__bases__ for other in known)}
+    assert {type(event) for event in HISTORY} == kinds
+
+
+def test_the_stream_holds_every_event_with_its_fields(tmp_path: Path) -> None:
+    path = tmp_path / "run-1" / "events.jsonl"
+    lines = events.JsonLines(path)
+    stream = events.EventStream(lines)
+    for event in HISTORY:
+        stream.emit(event)
+    lines.close()
+    stored = [json.loads(line) for line in path.read_text().splitlines()]
+    assert [each["event"] for each in stored] == [type(event).__name__ for event in HISTORY]
+    assert stored[3]["outcome"] == "crashed"
+    assert stored[6]["swept"] == ["12 sleep", "13 node"]
+    assert all(each["time"].endswith("+00:00") for each in stored)
+
+
+@pytest.mark.parametrize("resumed", [True, False])
+def test_a_run_that_goes_on_says_so(resumed: bool) -> None:
+    line = events.RunStarted("r", "m", "me", {}, resumed).line
+    assert ("goes on with" in line) is resumed

@@ -1,0 +1,167 @@
+"""The state file is atomic, private, never mistaken for "no run", and never holds a lane."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+from spec_kitty_orchestrator.agents.failure import FailureKind
+from spec_kitty_orchestrator.agents.spec import Role
+from spec_kitty_orchestrator.agents.transcript import Usage
+from spec_kitty_orchestrator.errors import StateFileError
+from spec_kitty_orchestrator.host.contract.lanes import Lane
+from spec_kitty_orchestrator.mission.rules import Tally
+from spec_kitty_orchestrator.processes.identity import ProcessIdentity
+from spec_kitty_orchestrator.run.state import (
+    FILE_NAME,
+    AttemptRecord,
+    Flags,
+    RunState,
+    RunStatus,
+    RunStore,
+    WpRecord,
+)
+
+
+def a_run() -> RunState:
+    state = RunState(
+        run_id="20260101-000000-abcd",
+        mission="m-01ABCDEF",
+        actor="me",
+        started_at="2026-01-01T00:00:00.000+00:00",
+        process=ProcessIdentity.of(os.getpid()),
+        flags=Flags(impl_agent="codex", max_concurrent=2),
+    )
+    record = state.record("WP01")
+    record.ours, record.implementer, record.rejections = True, "codex", 1
+    record.feedback, record.refusal, record.last_error = "mend it", "unmarked", "crashed"
+    record.set_tally(Role.REVIEW, "pi", Tally(3, 1, FailureKind.CRASHED))
+    record.attempts.append(
+        AttemptRecord(
+            Role.IMPLEMENTATION,
+            "codex",
+            1,
+            "logs/a.log",
+            "2026-01-01T00:00:00.000+00:00",
+            keeper=ProcessIdentity(1, 2.5, "boot"),
+            outcome="crashed",
+            message="why",
+            seconds=1.5,
+            swept=("12 sleep",),
+            usage=Usage(1, 2, 0.5),
+        )
+    )
+    return state
+
+
+def test_a_run_is_read_back_as_it_was_written(tmp_path: Path) -> None:
+    state = a_run()
+    RunStore(tmp_path).save(state)
+    assert RunStore(tmp_path).load() == state
+
+
+def test_without_a_file_there_is_no_run(tmp_path: Path) -> None:
+    assert RunStore(tmp_path).load() is None
+
+
+def test_a_save_of_one_record_keeps_all_others(tmp_path: Path) -> None:
+    store, state = RunStore(tmp_path), a_run()
+    state.record("WP02")
+    store.save(state)
+    state.record("WP02").ours = True
+    state.record("WP03").ours = True
+    store.save(state, "WP02")
+    store.save(state, "WP03")
+    assert RunStore(tmp_path).load() == state
+
+
+def test_only_its_owner_can_read_it(tmp_path: Path) -> None:
+    store = RunStore(tmp_path)
+    store.save(a_run())
+    assert stat.S_IMODE(store.path.stat().st_mode) == 0o600
+
+
+def test_it_never_holds_a_lane(tmp_path: Path) -> None:
+    store = RunStore(tmp_path)
+    store.save(a_run())
+    words = set(json.dumps(json.loads(store.path.read_text())).replace('"', " ").split())
+    assert not words & {lane.value for lane in Lane}
+
+
+def test_a_save_that_fails_leaves_what_was_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store, state = RunStore(tmp_path), a_run()
+    store.save(state)
+    before = store.path.read_text()
+
+    def full(_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    state.status = RunStatus.ABORTED
+    with pytest.raises(StateFileError, match="No space left"):
+        store.save(state)
+    assert store.path.read_text() == before
+
+
+DAMAGE = {
+    "half a file": lambda text: text[: len(text) // 2],
+    "nothing": lambda text: "",
+    "another type": lambda text: text.replace('"actor": "me"', '"actor": 7'),
+    "a key missing": lambda text: text.replace('"mission"', '"missing"'),
+    "an unknown status": lambda text: text.replace('"status": "running"', '"status": "dreaming"'),
+    "a list": lambda text: "[]",
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE.values(), ids=DAMAGE.keys())
+def test_a_damaged_file_is_an_error_with_a_remedy_and_stays(tmp_path: Path, damage: object) -> None:
+    assert callable(damage)
+    store = RunStore(tmp_path)
+    store.save(a_run())
+    damaged = damage(store.path.read_text())
+    assert damaged != store.path.read_text()
+    store.path.write_text(damaged)
+    with pytest.raises(StateFileError, match=f"{FILE_NAME} is damaged") as caught:
+        store.load()
+    assert "start a new run" in caught.value.remedy
+    assert store.path.read_text() == damaged
+
+
+def test_a_file_that_is_no_text_is_damaged(tmp_path: Path) -> None:
+    store = RunStore(tmp_path)
+    store.path.write_bytes(b"\xff\x00")
+    with pytest.raises(StateFileError, match="is damaged"):
+        store.load()
+
+
+def test_a_file_of_a_newer_version_is_not_called_damaged(tmp_path: Path) -> None:
+    store = RunStore(tmp_path)
+    store.save(a_run())
+    store.path.write_text(store.path.read_text().replace('"schema_version": 1', '"schema_version": 2'))
+    with pytest.raises(StateFileError, match="newer spec-kitty-orchestrator") as caught:
+        store.load()
+    assert "upgrade" in caught.value.remedy
+
+
+def test_a_number_is_never_given_to_two_attempts() -> None:
+    record = a_run().record("WP01")
+    assert record.next_number(Role.IMPLEMENTATION) == 2
+    assert record.next_number(Role.REVIEW) == 1
+
+
+def test_a_run_that_goes_on_forgives_what_lay_in_the_agent() -> None:
+    record = WpRecord()
+    record.set_tally(Role.REVIEW, "offline", Tally(0, 11, FailureKind.NETWORK))
+    record.set_tally(Role.REVIEW, "crashing", Tally(3, 0, FailureKind.CRASHED))
+    record.set_tally(Role.REVIEW, "once", Tally(1))
+    record.forgive()
+    assert set(record.tallies[Role.REVIEW]) == {"crashing", "once"}
+
+
+def test_a_new_run_keeps_whose_it_is_and_what_is_still_to_be_mended() -> None:
+    kept = a_run().record("WP01").for_a_new_run()
+    assert kept == WpRecord(ours=True, implementer="codex", feedback="mend it", refusal="unmarked")

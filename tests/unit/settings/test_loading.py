@@ -1,0 +1,245 @@
+"""Settings come from four places in a fixed order; whatever is wrong is told at once, with its place."""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from spec_kitty_orchestrator.errors import ConfigError
+from spec_kitty_orchestrator.host.contract.lanes import Lane
+from spec_kitty_orchestrator.run.state import Flags
+from spec_kitty_orchestrator.settings.loading import FILE_NAME, Settings, load_settings
+
+README = Path(__file__).parents[2] / "README.md"
+
+FULL = """\
+max_concurrent_wps: 3
+approval_lane: approved
+grace_seconds: 5
+refresh_seconds: 60
+agents:
+  implementation: [claude-code, mine]
+  review: [codex]
+  max_retries: 1
+  timeout_seconds: 1800
+  idle_timeout_seconds: 300
+  single_agent_mode: false
+  settings:
+    codex:
+      model: some-model
+      extra_args: [-c, x=1]
+      env: {CODEX_HOME: somewhere}
+      timeout_seconds: 60.5
+  custom:
+    mine:
+      command: {implementation: [my-agent, --write], review: [my-agent]}
+      output: jsonl
+      final_text: message.text
+      family: mine
+policy: {approval_mode: supervised, sandbox_mode: none, network_mode: allowlist}
+host: {binary: /opt/host/spec-kitty, timeout_seconds: 90}
+"""
+
+
+def load(
+    tmp_path: Path, text: str | None = None, environ: dict[str, str] | None = None, **flags: object
+) -> Settings:
+    if text is not None:
+        (tmp_path / FILE_NAME).write_text(text, encoding="utf-8")
+    return load_settings(tmp_path, environ or {}, Flags(**flags))  # type: ignore[arg-type]
+
+
+def refused(tmp_path: Path, text: str, environ: dict[str, str] | None = None, **flags: object) -> list[str]:
+    with pytest.raises(ConfigError) as caught:
+        load(tmp_path, text, environ, **flags)
+    return caught.value.message.splitlines()
+
+
+def test_without_a_file_the_defaults_hold(tmp_path: Path) -> None:
+    settings = load(tmp_path)
+    assert settings == Settings()
+    assert (settings.max_concurrent_wps, settings.approval_lane) == (4, Lane.DONE)
+    assert settings.agents.implementation == settings.agents.review == ("claude-code",)
+    assert (settings.agents.max_retries, settings.agents.timeout_seconds) == (2, 3600.0)
+
+
+def test_every_setting_can_stand_in_the_file(tmp_path: Path) -> None:
+    settings = load(tmp_path, FULL)
+    assert settings.agents.implementation == ("claude-code", "mine")
+    assert settings.agents.settings["codex"].extra_args == ("-c", "x=1")
+    assert settings.agents.settings["codex"].timeout_seconds == 60.5
+    assert settings.agents.custom["mine"].final_text == "message.text"
+    assert settings.approval_lane is Lane.APPROVED
+    assert settings.host.binary == "/opt/host/spec-kitty"
+    assert settings.policy.network_mode == "allowlist"
+
+
+@pytest.mark.parametrize("text", ["", "# only a comment\n", "---\n", "agents: {}\n"])
+def test_an_empty_file_changes_nothing(tmp_path: Path, text: str) -> None:
+    assert load(tmp_path, text) == Settings()
+
+
+def test_variables_outrank_the_file_and_flags_outrank_both(tmp_path: Path) -> None:
+    environ = {"SK_ORCH_MAX_CONCURRENT_WPS": "7", "SK_ORCH_AGENTS_REVIEW": "codex, gemini"}
+    settings = load(tmp_path, FULL, environ, max_concurrent=9)
+    assert settings.max_concurrent_wps == 9
+    assert settings.agents.review == ("codex", "gemini")
+    assert settings.agents.implementation == ("claude-code", "mine")
+    assert load(tmp_path, FULL, environ, review_agent="pi").agents.review == ("pi",)
+
+
+def test_a_flag_that_is_not_given_never_beats_the_file(tmp_path: Path) -> None:
+    assert load(tmp_path, FULL, impl_agent=None, max_concurrent=None).max_concurrent_wps == 3
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "attribute", "expected"),
+    [
+        ("SK_ORCH_GRACE_SECONDS", "2.5", "grace_seconds", 2.5),
+        ("SK_ORCH_APPROVAL_LANE", "approved", "approval_lane", Lane.APPROVED),
+        ("SK_ORCH_AGENTS_SINGLE_AGENT_MODE", "true", "agents.single_agent_mode", True),
+        ("SK_ORCH_AGENTS_IDLE_TIMEOUT_SECONDS", "60", "agents.idle_timeout_seconds", 60.0),
+        ("SK_ORCH_HOST_BINARY", "7", "host.binary", "7"),
+        ("SK_ORCH_POLICY_SANDBOX_MODE", "none", "policy.sandbox_mode", "none"),
+    ],
+)
+def test_a_variable_is_read_as_what_the_setting_is(
+    tmp_path: Path, name: str, value: str, attribute: str, expected: object
+) -> None:
+    found: object = load(tmp_path, environ={name: value})
+    for step in attribute.split("."):
+        found = getattr(found, step)
+    assert found == expected
+
+
+WRONG = {
+    "an unknown agent": (
+        "agents:\n  review:\n    - claude-code\n    - gemni\n",
+        ["orchestrator.yaml:4:7: agents.review[1]: unknown agent 'gemni'; did you mean 'gemini'?"],
+    ),
+    "an unknown key": ("agnets: {}\n", ["orchestrator.yaml:1:1: agnets: unknown key"]),
+    "an unknown key further down": (
+        "host:\n  binry: x\n",
+        ["orchestrator.yaml:2:3: host.binry: unknown key"],
+    ),
+    "a wrong type": (
+        "max_concurrent_wps: four\n",
+        ["orchestrator.yaml:1:1: max_concurrent_wps: expected a whole number, got a string ('four')"],
+    ),
+    "a string for a list": (
+        "agents:\n  review: codex\n",
+        ["orchestrator.yaml:2:3: agents.review: expected a list, got a string ('codex')"],
+    ),
+    "out of range": (
+        "max_concurrent_wps: 0\n",
+        ["orchestrator.yaml:1:1: max_concurrent_wps: expected 1 or more, up to 64"],
+    ),
+    "no agent": (
+        "agents: {implementation: []}\n",
+        ["orchestrator.yaml:1:10: agents.implementation: expected at least one agent"],
+    ),
+    "an agent twice": (
+        "agents: {review: [pi, pi]}\n",
+        ["orchestrator.yaml:1:23: agents.review[1]: 'pi' is named twice"],
+    ),
+    "a lane that is no approval": (
+        "approval_lane: blocked\n",
+        ["orchestrator.yaml:1:1: approval_lane: expected done or approved"],
+    ),
+    "a word that the policy does not know": (
+        "policy: {network_mode: some}\n",
+        ["orchestrator.yaml:1:10: policy.network_mode: expected one of allowlist, none, open"],
+    ),
+    "settings for nobody": (
+        "agents: {settings: {codx: {}}}\n",
+        ["orchestrator.yaml:1:21: agents.settings.codx: unknown agent 'codx'; did you mean 'codex'?"],
+    ),
+    "a custom agent under a known name": (
+        "agents: {custom: {pi: {command: {implementation: [x]}}}}\n",
+        ["orchestrator.yaml:1:19: agents.custom.pi: is a known agent; give yours another name"],
+    ),
+    "not a mapping": ("- a\n", ["orchestrator.yaml:1:1: expected a mapping, got a list"]),
+    "not YAML": ("a: [1\nb: 2\n", ["orchestrator.yaml:2:2: not YAML: expected ',' or ']', but got ':'"]),
+}
+
+
+@pytest.mark.parametrize(("text", "lines"), WRONG.values(), ids=WRONG.keys())
+def test_what_is_wrong_in_the_file_is_told_with_its_place(
+    tmp_path: Path, text: str, lines: list[str]
+) -> None:
+    assert refused(tmp_path, text) == lines
+
+
+@pytest.mark.parametrize(
+    ("setting", "least", "below", "most", "above"),
+    [
+        ("max_concurrent_wps", "1", "0", "64", "65"),
+        ("grace_seconds", "0", "-0.5", "600", "600.5"),
+        ("refresh_seconds", "1", "0.5", None, None),
+        ("agents.max_retries", "0", "-1", "100", "101"),
+        ("agents.timeout_seconds", "1", "0.5", None, None),
+        ("agents.idle_timeout_seconds", "1", "0.5", None, None),
+        ("agents.settings.codex.timeout_seconds", "1", "0.5", None, None),
+        ("host.timeout_seconds", "5", "4.5", None, None),
+    ],
+)
+def test_a_number_may_reach_its_bounds_and_not_pass_them(
+    tmp_path: Path, setting: str, least: str, below: str, most: str | None, above: str | None
+) -> None:
+    *sections, name = setting.split(".")
+    opening, closing = "".join(f"{section}: {{" for section in sections), "}" * len(sections)
+
+    def text(number: str) -> str:
+        return f"{opening}{name}: {number}{closing}\n"
+
+    for within in (least, most or "1000000"):
+        load(tmp_path, text(within))
+    expected = f"{setting}: expected {least} or more" + (f", up to {most}" if most else "")
+    for beyond in (below, above):
+        if beyond is not None:
+            (line,) = refused(tmp_path, text(beyond))
+            assert line.endswith(expected)
+
+
+def test_a_key_that_stands_twice_is_refused(tmp_path: Path) -> None:
+    (line,) = refused(tmp_path, "grace_seconds: 1\ngrace_seconds: 2\n")
+    assert line.startswith("orchestrator.yaml:2:1: not YAML: found duplicate key")
+
+
+def test_everything_that_is_wrong_is_told_at_once(tmp_path: Path) -> None:
+    text = "max_concurrent_wps: four\nfoo: 1\nagents:\n  review: [gemni]\n  max_retries: -1\n"
+    lines = refused(tmp_path, text, {"SK_ORCH_GRACE": "1"}, impl_agent="cluade-code")
+    assert len(lines) == 6
+    assert any(line.startswith("orchestrator.yaml:4:") and "gemni" in line for line in lines)
+    assert any(line.startswith("orchestrator.yaml:5:3: agents.max_retries") for line in lines)
+    assert any(line.startswith("environment: SK_ORCH_GRACE: no setting") for line in lines)
+    assert any(line.startswith("--impl-agent: ") and "did you mean 'claude-code'" in line for line in lines)
+
+
+def test_a_variable_that_is_wrong_is_named(tmp_path: Path) -> None:
+    (line,) = refused(tmp_path, "", {"SK_ORCH_MAX_CONCURRENT_WPS": "many"})
+    assert line.startswith("SK_ORCH_MAX_CONCURRENT_WPS: max_concurrent_wps: expected a whole number")
+
+
+def test_the_variables_of_the_test_suite_are_no_settings(tmp_path: Path) -> None:
+    assert load(tmp_path, environ={"SK_ORCH_E2E_SPEC_KITTY_BIN": "/x"}) == Settings()
+
+
+def test_a_file_that_is_no_text_is_refused(tmp_path: Path) -> None:
+    (tmp_path / FILE_NAME).write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(ConfigError, match="cannot be read"):
+        load_settings(tmp_path, {}, Flags())
+
+
+@given(st.text(max_size=200))
+def test_no_text_makes_anything_but_settings_or_a_clear_error(
+    tmp_path_factory: pytest.TempPathFactory, text: str
+) -> None:
+    folder = tmp_path_factory.mktemp("any")
+    (folder / FILE_NAME).write_text(text, encoding="utf-8")
+    with contextlib.suppress(ConfigError):
+        load_settings(folder, {}, Flags())
