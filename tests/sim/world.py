@@ -29,8 +29,9 @@ from spec_kitty_orchestrator.processes.identity import ProcessIdentity
 from spec_kitty_orchestrator.report.events import Event
 from spec_kitty_orchestrator.run.opening import KITTIFY, Opened, Request, begin_state, open_state
 from spec_kitty_orchestrator.run.session import open_run
-from spec_kitty_orchestrator.run.state import Flags, RunState, RunStore
-from spec_kitty_orchestrator.settings.loading import Settings, load_settings
+from spec_kitty_orchestrator.run.state import RunState, RunStore
+from spec_kitty_orchestrator.settings.loading import load_settings
+from spec_kitty_orchestrator.settings.values import Flags, Settings
 
 CAPTURES = Path(__file__).parents[1] / "data" / "captures"
 ACTOR = "the-run"

@@ -12,8 +12,8 @@ import pytest
 from spec_kitty_orchestrator.agents import all_agent_ids
 from spec_kitty_orchestrator.cli.main import COMMANDS
 from spec_kitty_orchestrator.errors import ConfigError, ExitCode
-from spec_kitty_orchestrator.run.state import Flags
-from spec_kitty_orchestrator.settings.loading import FILE_NAME, Settings, load_settings
+from spec_kitty_orchestrator.settings.loading import FILE_NAME, load_settings
+from spec_kitty_orchestrator.settings.values import Flags, Settings
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -62,9 +62,9 @@ def test_the_configuration_can_be_loaded_and_shows_every_key(tmp_path: Path) -> 
 def _classes() -> list[type]:
     from spec_kitty_orchestrator.agents.custom import CustomAgent
     from spec_kitty_orchestrator.agents.spec import AgentSettings
-    from spec_kitty_orchestrator.settings import loading as config
+    from spec_kitty_orchestrator.settings import values
 
-    return [Settings, config.AgentChoice, config.PolicyModes, config.HostSettings, CustomAgent, AgentSettings]
+    return [Settings, values.AgentChoice, values.PolicyModes, values.HostSettings, CustomAgent, AgentSettings]
 
 
 def test_the_wrong_configuration_is_refused_with_these_words(tmp_path: Path) -> None:

@@ -71,9 +71,9 @@ async def _end_everything(root: Path, store: RunStore) -> None:
     """The live run, if there is one; and what a run that was killed may have left."""
     from ..errors import OrchestratorError
     from ..run.opening import KITTIFY, is_locked
-    from ..run.state import Flags
     from ..run.stopping import stop_live_run, sweep_run
     from ..settings.loading import load_settings
+    from ..settings.values import Flags
 
     state = store.load()
     assert state is not None

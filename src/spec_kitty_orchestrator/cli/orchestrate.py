@@ -11,7 +11,7 @@ from attrs import frozen
 from ..errors import ExitCode
 
 if TYPE_CHECKING:
-    from ..run.state import Flags
+    from ..settings.values import Flags
 
 DEFAULT_ACTOR = "spec-kitty-orchestrator"
 
@@ -37,7 +37,7 @@ class OrchestrateRequest:
     @property
     def flags(self) -> Flags:
         """Those that outrank the configuration file."""
-        from ..run.state import Flags
+        from ..settings.values import Flags
 
         return Flags(self.impl_agent, self.review_agent, self.max_concurrent)
 

@@ -24,7 +24,7 @@ from ..processes.agent_process import Ending, Launch, OutputSink
 from ..processes.identity import ProcessIdentity
 from ..report.events import EventStream
 from ..run.state import RunState, RunStore
-from ..settings.loading import Settings
+from ..settings.values import Settings
 from .agent_pool import Roster
 
 PROGRAM = "spec-kitty-orchestrator"

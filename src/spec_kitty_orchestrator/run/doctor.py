@@ -13,9 +13,10 @@ from ..agents.spec import Role
 from ..errors import OrchestratorError
 from ..host.client import HostClient, HostEndpoint, find_host_binary
 from ..mission.context import known_agents
-from ..settings.loading import Settings, load_settings
+from ..settings.loading import load_settings
+from ..settings.values import Flags, Settings
 from .opening import KITTIFY, check_role, find_repo_root, is_locked
-from .state import Flags, RunStore
+from .state import RunStore
 
 
 @frozen

@@ -20,8 +20,9 @@ from ..host.client import HostClient, HostEndpoint, find_host_binary
 from ..host.contract.payloads import MissionState
 from ..mission.context import AgentKit, StartAttempt, known_agents, policy_for
 from ..processes.identity import ProcessIdentity
-from ..settings.loading import Settings, load_settings
-from .state import INTERRUPTED, Flags, RunState, RunStatus, RunStore, utc_now
+from ..settings.loading import load_settings
+from ..settings.values import Flags, Settings
+from .state import INTERRUPTED, RunState, RunStatus, RunStore, utc_now
 
 KITTIFY = ".kittify"
 LOCK_NAME = "orchestrator.lock"

@@ -13,7 +13,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Literal
 
-from attrs import define, evolve, field, frozen
+from attrs import define, evolve, field
 
 from ..agents.spec import Role
 from ..agents.transcript import Usage
@@ -21,6 +21,7 @@ from ..converter import ALWAYS_SENT, Unreadable, read, unstructure
 from ..errors import StateFileError
 from ..mission.rules import LIES_IN_THE_AGENT, Tally
 from ..processes.identity import ProcessIdentity
+from ..settings.values import Flags
 
 SCHEMA_VERSION = 1
 SUCCEEDED, INTERRUPTED = "succeeded", "interrupted"
@@ -112,15 +113,6 @@ class WpRecord:
     def next_number(self, role: Role) -> int:
         """The number of the next attempt in a role, from 1, never used twice."""
         return 1 + max((attempt.number for attempt in self.attempts if attempt.role is role), default=0)
-
-
-@frozen
-class Flags:
-    """The flags of `orchestrate` that outrank the configuration file; `resume` goes on with the same."""
-
-    impl_agent: str | None = None
-    review_agent: str | None = None
-    max_concurrent: int | None = None
 
 
 @define

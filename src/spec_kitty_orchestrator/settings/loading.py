@@ -12,67 +12,14 @@ from attrs import field, frozen
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
-from ..agents import all_agent_ids, unknown_agent
-from ..agents.custom import CustomAgent
-from ..agents.spec import AgentSettings
 from ..converter import Problem, Unreadable, read
 from ..errors import ConfigError
-from ..host.contract.lanes import Lane
-from ..host.contract.policy import MODES
-from ..run.state import Flags
+from .checks import KeyPath, problems_of
+from .values import Flags, Settings
 
 FILE_NAME = "orchestrator.yaml"
 PREFIX = "SK_ORCH_"
 TESTS_PREFIX = "SK_ORCH_E2E_"  # the e2e suite's own variables; no settings
-DEFAULT_AGENT = "claude-code"
-MOST_WORK_PACKAGES_AT_ONCE = 64  # a bound on what one machine can hold of agents, not a target
-
-
-@frozen
-class AgentChoice:
-    """`agents:` who implements, who reviews, and how patient the run is with them. Times are seconds."""
-
-    implementation: tuple[str, ...] = (DEFAULT_AGENT,)
-    review: tuple[str, ...] = (DEFAULT_AGENT,)
-    max_retries: int = 2
-    timeout_seconds: float = 3600.0
-    idle_timeout_seconds: float | None = None
-    single_agent_mode: bool = False
-    settings: Mapping[str, AgentSettings] = field(factory=dict)
-    custom: Mapping[str, CustomAgent] = field(factory=dict)
-
-
-@frozen
-class PolicyModes:
-    """`policy:` what the host is told about how agents may act; see `contract/policy.py` for the words."""
-
-    approval_mode: str = "full_auto"
-    sandbox_mode: str = "workspace_write"
-    network_mode: str = "open"
-
-
-@frozen
-class HostSettings:
-    """`host:` which host, and how many seconds one of its calls may take."""
-
-    binary: str | None = None
-    timeout_seconds: float = 120.0
-
-
-@frozen
-class Settings:
-    """Everything that can be set. Times are seconds."""
-
-    max_concurrent_wps: int = 4
-    approval_lane: Lane = Lane.DONE
-    grace_seconds: float = 10.0
-    refresh_seconds: float = 30.0
-    agents: AgentChoice = AgentChoice()
-    policy: PolicyModes = PolicyModes()
-    host: HostSettings = HostSettings()
-
-
-KeyPath = tuple["str | int", ...]
 
 FLAGS: Mapping[KeyPath, tuple[str, str]] = {
     ("agents", "implementation"): ("--impl-agent", "impl_agent"),
@@ -115,7 +62,7 @@ def load_settings(kittify_dir: Path, environ: Mapping[str, str], flags: Flags) -
     except Unreadable as found:
         problems += [*found.problems, *_checks_of_the_rest(sources.plain, found.problems)]
         raise sources.error(problems) from found
-    problems += _checks(settings)
+    problems += problems_of(settings)
     if problems:
         raise sources.error(problems)
     return settings
@@ -201,9 +148,6 @@ def _put(sources: _Sources, path: tuple[Any, ...], value: Any, origin: str) -> N
         sources.overridden[path] = origin
 
 
-# What types alone cannot say.
-
-
 def _checks_of_the_rest(plain: Any, found: tuple[Problem, ...]) -> list[Problem]:
     """What else is wrong, when what has the wrong type is taken out: all problems are told at once."""
     for problem in found:
@@ -214,58 +158,6 @@ def _checks_of_the_rest(plain: Any, found: tuple[Problem, ...]) -> list[Problem]
         if steps and isinstance(target, dict):
             target.pop(steps[-1], None)
     try:
-        return _checks(read(plain, Settings, closed=True))
+        return problems_of(read(plain, Settings, closed=True))
     except Unreadable:  # what is wrong cannot be taken out
         return []
-
-
-def _checks(settings: Settings) -> list[Problem]:
-    agents = settings.agents
-    ranges = [
-        (("max_concurrent_wps",), settings.max_concurrent_wps, 1, MOST_WORK_PACKAGES_AT_ONCE),
-        (("grace_seconds",), settings.grace_seconds, 0, 600),
-        (("refresh_seconds",), settings.refresh_seconds, 1, None),
-        (("agents", "max_retries"), agents.max_retries, 0, 100),
-        (("agents", "timeout_seconds"), agents.timeout_seconds, 1, None),
-        (("agents", "idle_timeout_seconds"), agents.idle_timeout_seconds, 1, None),
-        (("host", "timeout_seconds"), settings.host.timeout_seconds, 5, None),
-    ]
-    ranges += [
-        (("agents", "settings", agent_id, "timeout_seconds"), one.timeout_seconds, 1, None)
-        for agent_id, one in agents.settings.items()
-    ]
-    problems = [_out_of_range(*each) for each in ranges]
-    if not settings.approval_lane.is_accepted:
-        problems.append(Problem(("approval_lane",), "expected done or approved"))
-    for name, words in MODES.items():
-        if getattr(settings.policy, name) not in words:
-            problems.append(Problem(("policy", name), f"expected one of {', '.join(words)}"))
-    return [problem for problem in [*problems, *_agent_problems(agents)] if problem is not None]
-
-
-def _out_of_range(path: KeyPath, value: float | None, least: float, most: float | None) -> Problem | None:
-    if value is None or (value >= least and (most is None or value <= most)):
-        return None
-    return Problem(path, f"expected {least:g} or more" + (f", up to {most:g}" if most is not None else ""))
-
-
-def _agent_problems(agents: AgentChoice) -> Iterator[Problem]:
-    known = {*all_agent_ids(), *agents.custom}
-    for role, chosen in (("implementation", agents.implementation), ("review", agents.review)):
-        if not chosen:
-            yield Problem(("agents", role), "expected at least one agent")
-        for index, agent_id in enumerate(chosen):
-            if agent_id not in known:
-                yield Problem(("agents", role, index), unknown_agent(agent_id, known))
-            elif agent_id in chosen[:index]:
-                yield Problem(("agents", role, index), f"{agent_id!r} is named twice")
-    for agent_id in agents.settings:
-        if agent_id not in known:
-            yield Problem(("agents", "settings", agent_id), unknown_agent(agent_id, known))
-    for agent_id, custom in agents.custom.items():
-        if agent_id in all_agent_ids():
-            yield Problem(("agents", "custom", agent_id), "is a known agent; give yours another name")
-        if not any(custom.command.values()):
-            yield Problem(
-                ("agents", "custom", agent_id, "command"), "expected a program for `implementation`"
-            )

@@ -20,7 +20,8 @@ from spec_kitty_orchestrator.run.opening import (
     is_locked,
     run_lock,
 )
-from spec_kitty_orchestrator.run.state import Flags, RunState, RunStatus, RunStore
+from spec_kitty_orchestrator.run.state import RunState, RunStatus, RunStore
+from spec_kitty_orchestrator.settings.values import Flags
 
 
 @pytest.fixture

@@ -19,12 +19,12 @@ from spec_kitty_orchestrator.processes.identity import ProcessIdentity
 from spec_kitty_orchestrator.run.state import (
     FILE_NAME,
     AttemptRecord,
-    Flags,
     RunState,
     RunStatus,
     RunStore,
     WpRecord,
 )
+from spec_kitty_orchestrator.settings.values import Flags
 
 
 def a_run() -> RunState:

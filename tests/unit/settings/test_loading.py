@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from spec_kitty_orchestrator.errors import ConfigError
 from spec_kitty_orchestrator.host.contract.lanes import Lane
-from spec_kitty_orchestrator.run.state import Flags
-from spec_kitty_orchestrator.settings.loading import FILE_NAME, Settings, load_settings
+from spec_kitty_orchestrator.settings.loading import FILE_NAME, load_settings
+from spec_kitty_orchestrator.settings.values import Flags, Settings
 
 README = Path(__file__).parents[2] / "README.md"
 

@@ -1,0 +1,66 @@
+"""Everything that can be set, with its defaults: frozen values, and nothing that reads them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from attrs import field, frozen
+
+from ..agents.custom import CustomAgent
+from ..agents.spec import AgentSettings
+from ..host.contract.lanes import Lane
+
+DEFAULT_AGENT = "claude-code"
+
+
+@frozen
+class AgentChoice:
+    """`agents:` who implements, who reviews, and how patient the run is with them. Times are seconds."""
+
+    implementation: tuple[str, ...] = (DEFAULT_AGENT,)
+    review: tuple[str, ...] = (DEFAULT_AGENT,)
+    max_retries: int = 2
+    timeout_seconds: float = 3600.0
+    idle_timeout_seconds: float | None = None
+    single_agent_mode: bool = False
+    settings: Mapping[str, AgentSettings] = field(factory=dict)
+    custom: Mapping[str, CustomAgent] = field(factory=dict)
+
+
+@frozen
+class PolicyModes:
+    """`policy:` what the host is told about how agents may act; see `contract/policy.py` for the words."""
+
+    approval_mode: str = "full_auto"
+    sandbox_mode: str = "workspace_write"
+    network_mode: str = "open"
+
+
+@frozen
+class HostSettings:
+    """`host:` which host, and how many seconds one of its calls may take."""
+
+    binary: str | None = None
+    timeout_seconds: float = 120.0
+
+
+@frozen
+class Settings:
+    """Everything that can be set. Times are seconds."""
+
+    max_concurrent_wps: int = 4
+    approval_lane: Lane = Lane.DONE
+    grace_seconds: float = 10.0
+    refresh_seconds: float = 30.0
+    agents: AgentChoice = AgentChoice()
+    policy: PolicyModes = PolicyModes()
+    host: HostSettings = HostSettings()
+
+
+@frozen
+class Flags:
+    """The flags of `orchestrate` that outrank the configuration file; `resume` goes on with the same."""
+
+    impl_agent: str | None = None
+    review_agent: str | None = None
+    max_concurrent: int | None = None
