@@ -7,17 +7,17 @@ from typing import Any, cast
 
 from attrs import frozen
 
-from spec_kitty_orchestrator.converter import (
-    ContractBreach,
-    HostGarbled,
-    Problem,
-    Unreadable,
-    read,
-    unstructure,
-)
+from spec_kitty_orchestrator.converter import Problem, Unreadable, read, unstructure
 from spec_kitty_orchestrator.errors import HostError
 from spec_kitty_orchestrator.host.client import check_contract
-from spec_kitty_orchestrator.host.contract.envelope import COMMAND_PREFIX, Envelope, Reply, read_reply
+from spec_kitty_orchestrator.host.contract.envelope import (
+    COMMAND_PREFIX,
+    ContractBreach,
+    Envelope,
+    HostGarbled,
+    Reply,
+    read_reply,
+)
 from spec_kitty_orchestrator.host.contract.payloads import payload_class
 from spec_kitty_orchestrator.host.errors import Completed
 

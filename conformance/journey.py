@@ -10,10 +10,9 @@ from pathlib import Path
 
 from attrs import evolve, field, mutable
 
-from spec_kitty_orchestrator.converter import ContractBreach, HostGarbled
 from spec_kitty_orchestrator.demo.project import make_project
 from spec_kitty_orchestrator.errors import OrchestratorError
-from spec_kitty_orchestrator.host.contract.envelope import read_reply
+from spec_kitty_orchestrator.host.contract.envelope import ContractBreach, HostGarbled, read_reply
 from spec_kitty_orchestrator.host.errors import Completed, HostMissing
 
 from .audit import ERRORS, Breach, envelope_of

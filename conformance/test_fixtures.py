@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from spec_kitty_orchestrator.converter import ContractBreach
+from spec_kitty_orchestrator.host.contract.envelope import ContractBreach
 from spec_kitty_orchestrator.host.contract.payloads import payload_class
 from spec_kitty_orchestrator.host.errors import REFUSED, Completed, HostRefused, answer
 

@@ -13,8 +13,6 @@ from cattrs import BaseValidationError, Converter, ForbiddenExtraKeysError
 from cattrs.errors import AttributeValidationNote, IterableValidationError, IterableValidationNote
 from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, make_mapping_structure_fn, override
 
-from .errors import HostError
-
 T = TypeVar("T")
 
 ALWAYS_SENT = {"always_sent": True}
@@ -57,14 +55,6 @@ class Unreadable(ValueError):
         self.problems = found
 
 
-class HostGarbled(HostError):
-    """The host answered with something that is no reply, or not the reply that the contract promises."""
-
-
-class ContractBreach(HostGarbled):
-    """A reply lacks something that the contract requires, or holds it with another type."""
-
-
 def read(value: object, cls: type[T], *, closed: bool = False) -> T:
     """The value as an instance of `cls`; with `closed`, unknown keys are problems too.
 
@@ -75,21 +65,6 @@ def read(value: object, cls: type[T], *, closed: bool = False) -> T:
         return (closed_converter if closed else converter).structure(value, cls)
     except (BaseValidationError, ForbiddenExtraKeysError, ValueError) as exc:
         raise Unreadable(tuple(problems(exc))) from exc
-
-
-def structure(value: object, cls: type[T], at: str = "data") -> T:
-    """The value as an instance of `cls`, for replies of the host: unknown keys are accepted.
-
-    Raises:
-        ContractBreach: the message names each place, `data.work_packages[2].lane: ...`.
-    """
-    try:
-        return read(value, cls)
-    except Unreadable as exc:
-        raise ContractBreach(
-            "; ".join(problem.at(at) for problem in exc.problems),
-            remedy="the host and this program do not speak the same contract: upgrade both",
-        ) from exc
 
 
 def unstructure(value: object) -> Any:

@@ -14,7 +14,8 @@ import pytest
 
 from spec_kitty_orchestrator.errors import ExitCode
 from spec_kitty_orchestrator.processes.identity import ProcessIdentity
-from spec_kitty_orchestrator.run.state import RunState, RunStatus, RunStore, utc_now
+from spec_kitty_orchestrator.report.times import utc_now
+from spec_kitty_orchestrator.run.state import RunState, RunStatus, RunStore
 
 STATE = ".kittify/orchestrator-run-state.json"
 

@@ -20,9 +20,10 @@ import trio
 
 from spec_kitty_orchestrator.agents import get_agent
 from spec_kitty_orchestrator.agents.transcript import open_reader
-from spec_kitty_orchestrator.processes.agent_process import Launch, Limits, adopt_orphans, run_attempt
+from spec_kitty_orchestrator.processes.agent_process import Launch, Limits, run_attempt
 from spec_kitty_orchestrator.processes.identity import ProcessIdentity
-from spec_kitty_orchestrator.run.stopping import RUN_MARKER, StopControl
+from spec_kitty_orchestrator.processes.orphans import RUN_MARKER, adopt_orphans
+from spec_kitty_orchestrator.run.stopping import StopControl
 
 
 class Sink:

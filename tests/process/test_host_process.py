@@ -14,9 +14,10 @@ import trio
 from attrs import evolve
 from conformance.fake_program import install_fake_host
 
-from spec_kitty_orchestrator.host.client import HostClient, HostEndpoint
-from spec_kitty_orchestrator.host.errors import HostCrashed, HostGarbled, HostHung, HostMissing
-from spec_kitty_orchestrator.host.program import STDERR_KEPT, KeptHost
+from spec_kitty_orchestrator.host.client import HostClient
+from spec_kitty_orchestrator.host.contract.envelope import HostGarbled
+from spec_kitty_orchestrator.host.errors import HostCrashed, HostHung, HostMissing
+from spec_kitty_orchestrator.host.program import STDERR_KEPT, HostEndpoint, KeptHost
 
 MakeHost = Callable[[str], HostEndpoint]
 

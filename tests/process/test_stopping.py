@@ -15,8 +15,9 @@ import trio
 
 from spec_kitty_orchestrator.processes import orphans as survivors
 from spec_kitty_orchestrator.processes.identity import ProcessIdentity
+from spec_kitty_orchestrator.processes.orphans import find_survivors, sweep_run
 from spec_kitty_orchestrator.run import stopping as shutdown
-from spec_kitty_orchestrator.run.stopping import find_survivors, stop_live_run, sweep_run
+from spec_kitty_orchestrator.run.stopping import stop_live_run
 
 from .kinds import STAYING
 

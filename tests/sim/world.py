@@ -20,16 +20,17 @@ from conformance.fake_host import FakeHost
 from conformance.in_process import InProcessHost, make_fake_project
 from trio.testing import MockClock
 
+from spec_kitty_orchestrator.agents.custom import known_agents
 from spec_kitty_orchestrator.agents.spec import Role
-from spec_kitty_orchestrator.host.client import HostClient, HostEndpoint
-from spec_kitty_orchestrator.mission.context import known_agents
+from spec_kitty_orchestrator.host.client import HostClient
+from spec_kitty_orchestrator.host.program import HostEndpoint
 from spec_kitty_orchestrator.mission.mission import Mission, MissionEnd
 from spec_kitty_orchestrator.processes.agent_process import EndedBy, Ending, Launch, OutputSink
 from spec_kitty_orchestrator.processes.identity import ProcessIdentity
 from spec_kitty_orchestrator.report.events import Event
-from spec_kitty_orchestrator.run.opening import KITTIFY, Opened, Request, begin_state, open_state
+from spec_kitty_orchestrator.run.opening import KITTIFY, Opened, Request
 from spec_kitty_orchestrator.run.session import open_run
-from spec_kitty_orchestrator.run.state import RunState, RunStore
+from spec_kitty_orchestrator.run.state import RunState, RunStore, begin_state, open_state
 from spec_kitty_orchestrator.settings.loading import load_settings
 from spec_kitty_orchestrator.settings.values import Flags, Settings
 
@@ -152,7 +153,7 @@ class World:
         endpoint = HostEndpoint(Path("/sim/spec-kitty"), self.root, environ={})
         host = HostClient(endpoint, request.mission, request.actor, self.host)
         first = await host.mission_state()
-        opened = Opened(request, settings, known_agents(settings), self.programs, host, first)
+        opened = Opened(request, settings, known_agents(settings.agents.custom), self.programs, host, first)
         self.state = open_state(opened, store, resume=True)
         kit = opened.agent_kit(self.start, trio.Event())
         run = evolve(open_run(opened, store, self.state, kit, self.host), jitter=lambda: 0.0)

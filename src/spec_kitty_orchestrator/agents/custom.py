@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from attrs import field, frozen
 
 from ..errors import ConfigError
+from . import all_agent_ids, get_agent
 from .places import NOWHERE, at
 from .spec import AgentSpec, Output, OutputFormat, Role, RoleCommand
 
@@ -50,6 +51,12 @@ def as_spec(agent_id: str, custom: CustomAgent) -> AgentSpec:
         model_args=(),
         note="described in orchestrator.yaml",
     )
+
+
+def known_agents(custom: Mapping[str, CustomAgent]) -> dict[str, AgentSpec]:
+    """Every agent that the settings may name: the catalogue's and the user's own."""
+    known = {agent_id: get_agent(agent_id) for agent_id in all_agent_ids()}
+    return known | {agent_id: as_spec(agent_id, agent) for agent_id, agent in custom.items()}
 
 
 def _call(command: tuple[str, ...], program: str | None = None) -> RoleCommand:

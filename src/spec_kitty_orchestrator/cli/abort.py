@@ -38,7 +38,8 @@ def abort(cleanup: bool, repo_root: Path | None) -> ExitCode:
     import trio
 
     from ..errors import UsageError
-    from ..run.opening import KITTIFY, find_repo_root, run_lock
+    from ..run.lock import run_lock
+    from ..run.opening import KITTIFY, find_repo_root
     from ..run.state import RunStore
 
     root = find_repo_root(repo_root)
@@ -70,8 +71,10 @@ def _record(store: RunStore, state: RunState) -> str:
 async def _end_everything(root: Path, store: RunStore) -> None:
     """The live run, if there is one; and what a run that was killed may have left."""
     from ..errors import OrchestratorError
-    from ..run.opening import KITTIFY, is_locked
-    from ..run.stopping import stop_live_run, sweep_run
+    from ..processes.orphans import sweep_run
+    from ..run.lock import is_locked
+    from ..run.opening import KITTIFY
+    from ..run.stopping import stop_live_run
     from ..settings.loading import load_settings
     from ..settings.values import Flags
 

@@ -12,8 +12,8 @@ import trio
 from attrs import asdict
 
 from .. import __version__
-from ..converter import HostGarbled
 from ..errors import UsageError
+from .contract.envelope import HostGarbled
 from .contract.payloads import (
     AcceptMission,
     AppendHistory,
@@ -38,9 +38,7 @@ from .errors import (
     MissionEmpty,
     answer,
 )
-from .program import INSTALL_HOST, HostEndpoint, KeptHost, Runner, find_host_binary
-
-__all__ = ["HostClient", "HostEndpoint", "Runner", "find_host_binary"]
+from .program import INSTALL_HOST, HostEndpoint, KeptHost, Runner
 
 T = TypeVar("T")
 OLDEST_CONTRACT = (1, 3, 0)

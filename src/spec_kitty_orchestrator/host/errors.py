@@ -7,9 +7,15 @@ from typing import ClassVar, TypeVar
 
 from attrs import frozen
 
-from ..converter import ContractBreach, HostGarbled, structure
 from ..errors import ExitCode, HostError
-from .contract.envelope import COMMAND_PREFIX, Envelope, parse_envelope
+from .contract.envelope import (
+    COMMAND_PREFIX,
+    ContractBreach,
+    Envelope,
+    HostGarbled,
+    parse_envelope,
+    structure,
+)
 from .contract.payloads import (
     REFUSALS,
     AllocationRefusal,
@@ -19,8 +25,6 @@ from .contract.payloads import (
     ReadinessRefusal,
     Refusal,
 )
-
-__all__ = ["ContractBreach", "HostGarbled"]
 
 T = TypeVar("T")
 

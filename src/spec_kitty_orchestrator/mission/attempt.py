@@ -14,10 +14,11 @@ from ..agents.transcript import Transcript, open_reader
 from ..host.workspace import Workspace
 from ..processes.agent_process import AgentNotStarted, Ending, Launch, Limits, LogNotWritten
 from ..processes.identity import ProcessIdentity
+from ..processes.orphans import RUN_MARKER
 from ..report.events import AttemptEnded, AttemptStarted, ProcessesSwept
-from ..run.state import INTERRUPTED, SUCCEEDED, AttemptRecord, utc_now
-from ..run.stopping import RUN_MARKER
+from ..report.times import utc_now
 from .context import Run
+from .records import INTERRUPTED, SUCCEEDED, AttemptRecord
 
 
 @frozen
@@ -117,11 +118,11 @@ def attempt_command(run: Run, errand: Errand, attempt_dir: Path) -> CommandLine:
 def _environment(run: Run, line: CommandLine) -> dict[str, str]:
     host_dir = str(run.host.endpoint.binary.parent)
     path = os.pathsep.join([*run.agents.environ.get("PATH", os.defpath).split(os.pathsep), host_dir])
-    return {**run.agents.environ, "PATH": path, **line.env, RUN_MARKER: run.state.run_id}
+    return {**run.agents.environ, "PATH": path, **line.env, RUN_MARKER: run.run_id}
 
 
 def _open_record(run: Run, errand: Errand) -> AttemptRecord:
-    wp = run.state.record(errand.wp_id)
+    wp = run.record(errand.wp_id)
     number = wp.next_number(errand.role)
     run.log_dir.mkdir(parents=True, exist_ok=True)
     while _log_path(run, errand, number).exists():  # left by a run that was killed before it could save

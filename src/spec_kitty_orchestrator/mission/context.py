@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import random
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Protocol
 
 import trio
-from attrs import define, field, frozen
+from attrs import field, frozen
 
 from .. import __version__
-from ..agents import all_agent_ids, get_agent
-from ..agents.custom import as_spec
 from ..agents.failure import Failure, FailureKind
 from ..agents.spec import AgentSettings, AgentSpec, Role, policy_flags
 from ..host.client import HostClient
@@ -23,9 +20,10 @@ from ..host.notes import History
 from ..processes.agent_process import Ending, Launch, OutputSink
 from ..processes.identity import ProcessIdentity
 from ..report.events import EventStream
-from ..run.state import RunState, RunStore
 from ..settings.values import Settings
 from .agent_pool import Roster
+from .records import WpRecord
+from .slots import FirstClaim, Slots
 
 PROGRAM = "spec-kitty-orchestrator"
 
@@ -40,67 +38,6 @@ class StartAttempt(Protocol):
         kill_now: trio.Event,
         on_start: Callable[[ProcessIdentity], None],
     ) -> Awaitable[Ending]: ...
-
-
-@define(eq=False)
-class FirstClaim:
-    """Lets the first claim of a run go alone.
-
-    The host makes the mission's branch with it, and two first ones at once can collide there (3.2.7:
-    LANE_ALLOCATION_FAILED, "a branch named ... already exists"; rare, seen on a busy machine).
-    """
-
-    _lock: trio.Lock = field(factory=trio.Lock, init=False)
-    _made: bool = field(default=False, init=False)
-
-    @asynccontextmanager
-    async def alone(self) -> AsyncIterator[None]:
-        """Make a claim inside; others wait until one has succeeded, and from then on nobody does."""
-        if not self._made:
-            async with self._lock:
-                if not self._made:
-                    yield
-                    self._made = True
-                    return
-        yield
-
-
-@define(eq=False)
-class Slots:
-    """How many work packages may have an agent at work at once; `freed` is told when one gives way."""
-
-    limiter: trio.CapacityLimiter
-    freed: Callable[[], None] = lambda: None
-
-    @property
-    def are_free(self) -> bool:
-        """Whether one more may start now."""
-        return self.limiter.available_tokens > 0
-
-
-@define(eq=False)
-class Slot:
-    """One work package's place among those that may have an agent at work; can be lent to others."""
-
-    _slots: Slots
-    held: bool = field(default=False, init=False)
-
-    def take_now(self) -> None:
-        """Takes a place that is free."""
-        self._slots.limiter.acquire_on_behalf_of_nowait(self)
-        self.held = True
-
-    async def take(self) -> None:
-        """Waits for a place, first come first served."""
-        await self._slots.limiter.acquire_on_behalf_of(self)
-        self.held = True
-
-    def give_back(self) -> None:
-        """Gives the place to the next one; nothing happens when there is none to give."""
-        if self.held:
-            self.held = False
-            self._slots.limiter.release_on_behalf_of(self)
-            self._slots.freed()
 
 
 @frozen
@@ -128,16 +65,19 @@ class Run:
     """One run of one mission.
 
     Attributes:
+        record: what is remembered of a work package, by its id.
+        save: puts that on the disk.
         jitter: a number between 0 and 1, to spread retries apart.
         nonce: a word that nobody can guess, for review references.
     """
 
     repo_root: Path
+    run_id: str
     settings: Settings
     host: HostClient
     agents: AgentKit
-    store: RunStore
-    state: RunState
+    record: Callable[[str], WpRecord]
+    save: Callable[[str], None]
     events: EventStream
     roster: Roster
     slots: Slots
@@ -150,11 +90,7 @@ class Run:
     @property
     def log_dir(self) -> Path:
         """Where this run's logs lie."""
-        return self.repo_root / ".kittify" / "logs" / self.state.run_id
-
-    def save(self, wp_id: str | None = None) -> None:
-        """Stores the run state; with `wp_id`, only that record has changed."""
-        self.store.save(self.state, wp_id)
+        return self.repo_root / ".kittify" / "logs" / self.run_id
 
     def agent_settings(self, agent: str) -> AgentSettings:
         """What the user set for an agent."""
@@ -187,10 +123,3 @@ def policy_for(settings: Settings, spec: AgentSpec, role: Role) -> PolicyMetadat
         network_mode=settings.policy.network_mode,
         dangerous_flags=policy_flags(spec, role, extra),
     )
-
-
-def known_agents(settings: Settings) -> dict[str, AgentSpec]:
-    """Every agent that the settings may name: the catalogue's and the user's own."""
-    known = {agent_id: get_agent(agent_id) for agent_id in all_agent_ids()}
-    known.update((agent_id, as_spec(agent_id, custom)) for agent_id, custom in settings.agents.custom.items())
-    return known

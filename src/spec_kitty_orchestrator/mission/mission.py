@@ -170,7 +170,7 @@ class Mission:
         if outcome.ended is Ended.ACCEPTED:
             self._forget_not_ready(list(self.outcomes))
         else:
-            self.run.state.record(wp_id).last_error = outcome.reason
+            self.run.record(wp_id).last_error = outcome.reason
             self.run.save(wp_id)
             self.run.events.emit(WpLeft(wp_id, outcome.reason))
 
@@ -232,7 +232,7 @@ class Mission:
     # The end.
 
     async def _finish(self) -> MissionEnd:
-        mission = self.run.state.mission
+        mission = self.run.host.mission
         if all(lane.is_accepted for lane in self.lanes.values()):
             try:
                 accepted = await self.run.host.accept_mission()
@@ -259,5 +259,5 @@ class Mission:
             lanes = [f"{dep} ({self.lanes[dep].value if dep in self.lanes else 'unknown'})" for dep in waits]
             why = f"waits for {', '.join(lanes)}"
         else:
-            why = self.run.state.record(wp_id).last_error or "a person must decide"
+            why = self.run.record(wp_id).last_error or "a person must decide"
         return f"  {wp_id} {lane.value}: {why}"

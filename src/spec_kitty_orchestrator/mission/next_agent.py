@@ -8,7 +8,7 @@ from attrs import evolve, frozen
 from ..agents.failure import Failure
 from ..agents.spec import Role
 from ..report.events import AgentDropped, AgentParked, RetryPlanned, WaitingForAgents
-from .context import Run, Slot
+from .context import Run
 from .rules import (
     Ask,
     DropAgent,
@@ -20,6 +20,7 @@ from .rules import (
     choose_agent,
     reviewers,
 )
+from .slots import Slot
 
 
 class NobodyCanWork(Exception):
@@ -45,7 +46,7 @@ class Asking:
             NobodyCanWork: there is none, and none will come back in this run.
         """
         while True:
-            record = self.run.state.record(self.wp_id)
+            record = self.run.record(self.wp_id)
             candidates = self.candidates(role)
             choice = choose_agent(candidates, record.tallies.get(role, {}), self.run.roster.availability())
             if isinstance(choice, Ask):
@@ -61,7 +62,7 @@ class Asking:
         agents = self.run.settings.agents
         if role is Role.IMPLEMENTATION:
             return agents.implementation[:1] if agents.single_agent_mode else agents.implementation
-        implementer = self.run.state.record(self.wp_id).implementer
+        implementer = self.run.record(self.wp_id).implementer
         return reviewers(
             agents.review, implementer or agents.implementation[0], single_agent=agents.single_agent_mode
         )
@@ -71,7 +72,7 @@ class Asking:
 
         An attempt whose process did well can fail all the same: no verdict, or refused by the host.
         """
-        record = self.run.state.record(self.wp_id)
+        record = self.run.record(self.wp_id)
         record.attempts[-1].outcome, record.attempts[-1].message = failure.kind.value, failure.message
         record.last_error = f"{agent}: {failure.kind.value}: {failure.message}"
         tally = record.tally(role, agent).after(failure.kind)

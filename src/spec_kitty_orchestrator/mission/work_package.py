@@ -15,14 +15,15 @@ from ..host.contract.payloads import ResolveWorkspace, ReviewResult, StartImplem
 from ..host.errors import DependenciesNotSatisfied, HostRefused, TransitionRejected
 from ..host.workspace import Claim, Workspace, check_workspace, read_prompt
 from ..report.events import HandoverRefused, LaneChanged, VerdictGiven
-from ..run.state import WpRecord
 from . import prompts
 from .attempt import AttemptResult, Errand, run_errand
-from .context import Run, Slot
+from .context import Run
 from .next_agent import Asking, NobodyCanWork
 from .outcome import Ended, Outcome
 from .prompts import Assignment
+from .records import WpRecord
 from .rules import is_rework_allowed
+from .slots import Slot
 from .verdict import Verdict, read_verdict, review_reference
 
 NOTE_LIMIT = 2000  # characters of an agent's words that go into a note at the host
@@ -64,7 +65,7 @@ class WorkPackage:
     asking: Asking = field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        self.record = self.run.state.record(self.wp_id)
+        self.record = self.run.record(self.wp_id)
         self.slot = Slot(self.run.slots)
         self.asking = Asking(self.run, self.wp_id, self.slot)
 
@@ -256,7 +257,7 @@ class WorkPackage:
         if review is not None:
             await self._conclude(Lane.BLOCKED, review, _note("blocked", reason))
         else:
-            ours = ReviewResult(self.run.state.actor, "changes_requested", f"review/{self.wp_id}/no-verdict")
+            ours = ReviewResult(self.run.host.actor, "changes_requested", f"review/{self.wp_id}/no-verdict")
             result = ours if self.lane is Lane.IN_REVIEW else None
             note = _note("blocked", reason)
             await self._move(TransitionRequest(self.wp_id, Lane.BLOCKED, note=note, review=result))
@@ -285,7 +286,7 @@ class WorkPackage:
 
     def _assignment(self, workspace: Workspace, text: str) -> Assignment:
         return Assignment(
-            mission=self.run.state.mission,
+            mission=self.run.host.mission,
             wp_id=self.wp_id,
             text=text,
             workspace=workspace.path,

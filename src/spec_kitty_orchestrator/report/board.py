@@ -13,7 +13,6 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from ..run.state import utc_now
 from .events import (
     AttemptEnded,
     AttemptStarted,
@@ -24,6 +23,7 @@ from .events import (
     WpEvent,
     WpLeft,
 )
+from .lines import Lines
 
 REDRAWS_PER_SECOND = 4
 NOTE_WIDTH = 60  # characters; the whole line is in events.jsonl
@@ -45,27 +45,6 @@ def open_display(stream: TextIO | None = None) -> Display:
         if console.is_terminal and not console.is_dumb_terminal:
             return Board(console)
     return Lines(stream)
-
-
-class Lines:
-    """One line for each event, with the time of day; a reader that has gone away is no trouble."""
-
-    def __init__(self, stream: TextIO) -> None:
-        self._stream: TextIO | None = stream
-
-    def __enter__(self) -> Lines:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        return None
-
-    def __call__(self, event: Event) -> None:
-        if self._stream is None:
-            return
-        try:
-            print(f"{utc_now()[11:19]} {event.line}", file=self._stream, flush=True)
-        except (OSError, ValueError):
-            self._stream = None
 
 
 @define

@@ -9,7 +9,7 @@ from pathlib import Path
 import attrs
 from attrs import frozen
 
-from ..run.state import utc_now
+from .times import utc_now
 
 
 @frozen

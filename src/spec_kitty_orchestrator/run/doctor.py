@@ -9,13 +9,15 @@ from pathlib import Path
 from attrs import frozen
 
 from ..agents import find_binary
+from ..agents.custom import known_agents
 from ..agents.spec import Role
 from ..errors import OrchestratorError
-from ..host.client import HostClient, HostEndpoint, find_host_binary
-from ..mission.context import known_agents
+from ..host.client import HostClient
+from ..host.program import HostEndpoint, find_host_binary
 from ..settings.loading import load_settings
 from ..settings.values import Flags, Settings
-from .opening import KITTIFY, check_role, find_repo_root, is_locked
+from .lock import is_locked
+from .opening import KITTIFY, check_role, find_repo_root
 from .state import RunStore
 
 
@@ -60,7 +62,7 @@ def _last_run(root: Path) -> Finding:
 
 
 def _agents(settings: Settings, role: Role) -> Finding:
-    chosen, specs = getattr(settings.agents, role.value), known_agents(settings)
+    chosen, specs = getattr(settings.agents, role.value), known_agents(settings.agents.custom)
     programs = {agent: find_binary(specs[agent], os.environ) for agent in chosen}
     try:
         check_role(role, chosen, programs)
@@ -72,7 +74,7 @@ def _agents(settings: Settings, role: Role) -> Finding:
 
 
 def _loose_reviewers(settings: Settings) -> list[Finding]:
-    specs = known_agents(settings)
+    specs = known_agents(settings.agents.custom)
     return [
         Finding(f"reviewer {agent}", "its CLI cannot be kept from writing while it reviews")
         for agent in settings.agents.review

@@ -3,29 +3,24 @@
 from __future__ import annotations
 
 import os
-import secrets
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from datetime import datetime, timezone
+from collections.abc import Mapping
 from pathlib import Path
 
 import trio
 from attrs import field, frozen
-from filelock import FileLock, Timeout
 
 from ..agents import find_binary
+from ..agents.custom import known_agents
 from ..agents.spec import AgentSpec, Role
-from ..errors import NoAgentCanWork, RunLocked, StateFileError, UsageError
-from ..host.client import HostClient, HostEndpoint, find_host_binary
+from ..errors import NoAgentCanWork, UsageError
+from ..host.client import HostClient
 from ..host.contract.payloads import MissionState
-from ..mission.context import AgentKit, StartAttempt, known_agents, policy_for
-from ..processes.identity import ProcessIdentity
+from ..host.program import HostEndpoint, find_host_binary
+from ..mission.context import AgentKit, StartAttempt, policy_for
 from ..settings.loading import load_settings
 from ..settings.values import Flags, Settings
-from .state import INTERRUPTED, RunState, RunStatus, RunStore, utc_now
 
 KITTIFY = ".kittify"
-LOCK_NAME = "orchestrator.lock"
 
 
 @frozen
@@ -86,7 +81,7 @@ async def check_everything(request: Request) -> Opened:
         OrchestratorError: the first thing that is wrong, with its remedy.
     """
     settings = load_settings(request.repo_root / KITTIFY, request.environ, request.flags)
-    specs = known_agents(settings)
+    specs = known_agents(settings.agents.custom)
     programs = {agent: find_binary(specs[agent], request.environ) for agent in _named(settings)}
     for role in Role:
         check_role(role, getattr(settings.agents, role.value), programs)
@@ -112,102 +107,3 @@ def check_role(role: Role, agents: tuple[str, ...], programs: Mapping[str, Path 
             f"agents.{role.value}: {', '.join(agents)}: not installed (not on PATH)",
             remedy="install it, or name another one; `spec-kitty-orchestrator agents` shows what is here",
         )
-
-
-@contextmanager
-def run_lock(repo_root: Path, store: RunStore) -> Iterator[None]:
-    """Holds the repository for one run; the system gives it back when we die, however that happens.
-
-    Raises:
-        RunLocked: another run holds it.
-        StateFileError: our own folder cannot be written.
-    """
-    logs = repo_root / KITTIFY / "logs"
-    lock = FileLock(logs / LOCK_NAME, timeout=0)
-    try:
-        logs.mkdir(parents=True, exist_ok=True)
-        lock.acquire()
-    except Timeout:
-        state = store.load()
-        who = f"run {state.run_id} (process {state.process.pid})" if state else "another run"
-        raise RunLocked(
-            f"{who} holds {repo_root}", remedy="wait for it, or end it with: spec-kitty-orchestrator abort"
-        ) from None
-    except OSError as problem:
-        raise StateFileError(
-            f"cannot write {logs}: {problem.strerror}", remedy="make it writable"
-        ) from problem
-    try:
-        yield
-    finally:
-        lock.release()
-
-
-def is_locked(repo_root: Path) -> bool:
-    """Whether a live run holds the repository."""
-    path = repo_root / KITTIFY / "logs" / LOCK_NAME
-    if not path.exists():
-        return False
-    lock = FileLock(path, timeout=0)
-    try:
-        lock.acquire()
-    except Timeout:
-        return True
-    lock.release()
-    return False
-
-
-def open_state(opened: Opened, store: RunStore, *, resume: bool) -> RunState:
-    """The state of this run, stored: with `resume` the last run's, if there was one, else a new one.
-
-    Raises:
-        UsageError: an unfinished run of another mission would be forgotten.
-        StateFileError: the state cannot be read or stored.
-    """
-    request, before = opened.request, store.load()
-    if resume and before is not None:
-        state = continue_state(before, request.actor)
-    else:
-        state = begin_state(request, opened.mission.mission_slug, before)
-    store.save(state)
-    return state
-
-
-def begin_state(request: Request, slug: str, before: RunState | None) -> RunState:
-    """The state of a new run; what an earlier run of this mission, as this actor, holds stays held.
-
-    Raises:
-        UsageError: an unfinished run of another mission would be forgotten.
-    """
-    same = before is not None and (before.mission, before.actor) == (slug, request.actor)
-    if before is not None and before.mission != slug and before.status.is_unfinished:
-        raise UsageError(
-            f"run {before.run_id} of mission {before.mission} is not finished",
-            remedy="go on with it (resume) or give it up (abort), then start this one",
-        )
-    now = datetime.now(timezone.utc)
-    state = RunState(
-        run_id=f"{now:%Y%m%d-%H%M%S}-{secrets.token_hex(2)}",
-        mission=slug,
-        actor=request.actor,
-        started_at=utc_now(),
-        process=ProcessIdentity.of(os.getpid()),
-        flags=request.flags,
-    )
-    if same and before is not None:
-        state.work_packages = {wp_id: old.for_a_new_run() for wp_id, old in before.work_packages.items()}
-    return state
-
-
-def continue_state(state: RunState, actor: str) -> RunState:
-    """The state of a run that goes on: attempts cut short are marked so, and nothing was spent on them."""
-    state.process, state.status, state.reason = ProcessIdentity.of(os.getpid()), RunStatus.RUNNING, ""
-    if actor != state.actor:  # what the other actor holds is not ours
-        state.actor = actor
-        for record in state.work_packages.values():
-            record.ours = False
-    for record in state.work_packages.values():
-        record.forgive()
-        for attempt in record.attempts:
-            attempt.outcome = attempt.outcome or INTERRUPTED
-    return state

@@ -8,21 +8,25 @@ from contextlib import ExitStack, contextmanager
 
 import click
 import trio
-from attrs import evolve
+from attrs import evolve, frozen
 
 from ..errors import ExitCode, find_known
-from ..host.client import HostClient, Runner
+from ..host.client import HostClient
 from ..host.notes import History
-from ..mission.context import AgentKit, Run, Slots, new_roster
+from ..host.program import Runner
+from ..mission.context import AgentKit, Run, new_roster
 from ..mission.mission import Mission, MissionEnd
-from ..processes.agent_process import adopt_orphans, run_attempt
+from ..mission.slots import Slots
+from ..processes.agent_process import run_attempt
+from ..processes.orphans import RUN_MARKER, adopt_orphans, sweep_run
 from ..report.board import Board, Display, open_display
 from ..report.events import EventStream, JsonLines, Notice, RunEnded, RunStarted
 from ..settings.loading import load_settings
-from .opening import KITTIFY, Opened, Request, check_everything, open_state, run_lock
+from .lock import run_lock
+from .opening import KITTIFY, Opened, Request, check_everything
 from .plan import plan_lines
-from .state import RunState, RunStatus, RunStore
-from .stopping import RUN_MARKER, StopControl, sweep_run
+from .state import RunState, RunStatus, RunStore, open_state
+from .stopping import StopControl
 
 HOW_TO_GO_ON = "go on with: spec-kitty-orchestrator resume"
 
@@ -78,9 +82,10 @@ async def _supervise(request: Request, stop: StopControl, resume: bool) -> ExitC
         state = open_state(opened, store, resume=resume)
         adopt_orphans()
         run = open_run(opened, store, state, opened.agent_kit(run_attempt, stop.kill_now))
-        with open_display() as display, _recording(run, display, stop):
-            _tell_what_begins(run, opened, swept, resumed=resume)
-            return await _run_mission(run, opened, display)
+        session = Session(opened, store, state, stop, run)
+        with open_display() as display, session.recording(display):
+            session.tell_what_begins(swept, resumed=resume)
+            return await session.run_mission(display)
 
 
 def open_run(
@@ -92,11 +97,12 @@ def open_run(
     host, events = HostClient(endpoint, state.mission, state.actor, ask_host), EventStream()
     return Run(
         repo_root=opened.request.repo_root,
+        run_id=state.run_id,
         settings=opened.settings,
         host=host,
         agents=kit,
-        store=store,
-        state=state,
+        record=state.record,
+        save=lambda wp_id: store.save(state, wp_id),
         events=events,
         history=History(host, events),
         roster=new_roster(kit),
@@ -104,41 +110,56 @@ def open_run(
     )
 
 
-def _tell_what_begins(run: Run, opened: Opened, swept: tuple[str, ...], *, resumed: bool) -> None:
-    state = run.state
-    lanes = {wp.wp_id: wp.lane.value for wp in opened.mission.work_packages}
-    run.events.emit(RunStarted(state.run_id, state.mission, state.actor, lanes, resumed))
-    for survivor in swept:
-        run.events.emit(Notice(f"ended what the last run left behind: {survivor}"))
-    for agent, program in opened.programs.items():
-        if program is None:
-            run.events.emit(Notice(f"{agent} is not installed; the run goes on without it"))
+@frozen
+class Session:
+    """A run that has been opened: what it works with, what it remembers, and what stops it."""
 
+    opened: Opened
+    store: RunStore
+    state: RunState
+    stop: StopControl
+    run: Run
 
-async def _run_mission(run: Run, opened: Opened, display: Display) -> ExitCode:
-    async with trio.open_nursery() as nursery:
-        if isinstance(display, Board):
-            nursery.start_soon(_redraw, display)
-        end = await Mission(run, opened.mission).orchestrate()
-        nursery.cancel_scope.cancel()
-    finished = end.exit_code in (ExitCode.ACCEPTED, ExitCode.ATTENTION)
-    _last_word(run, RunStatus.FINISHED if finished else RunStatus.STOPPED, end)
-    return end.exit_code
+    def tell_what_begins(self, swept: tuple[str, ...], *, resumed: bool) -> None:
+        """The first events: the run, what its predecessor left behind, who is missing."""
+        state, emit = self.state, self.run.events.emit
+        lanes = {wp.wp_id: wp.lane.value for wp in self.opened.mission.work_packages}
+        emit(RunStarted(state.run_id, state.mission, state.actor, lanes, resumed))
+        for survivor in swept:
+            emit(Notice(f"ended what the last run left behind: {survivor}"))
+        for agent, program in self.opened.programs.items():
+            if program is None:
+                emit(Notice(f"{agent} is not installed; the run goes on without it"))
 
+    async def run_mission(self, display: Display) -> ExitCode:
+        """The mission, with the display's clock beside it."""
+        async with trio.open_nursery() as nursery:
+            if isinstance(display, Board):
+                nursery.start_soon(_redraw, display)
+            end = await Mission(self.run, self.opened.mission).orchestrate()
+            nursery.cancel_scope.cancel()
+        finished = end.exit_code in (ExitCode.ACCEPTED, ExitCode.ATTENTION)
+        self._end(RunStatus.FINISHED if finished else RunStatus.STOPPED, end)
+        return end.exit_code
 
-@contextmanager
-def _recording(run: Run, display: Display, stop: StopControl) -> Iterator[None]:
-    """Whatever ends the run, its status says so, and its events are on the disk."""
-    lines = JsonLines(run.log_dir / "events.jsonl")
-    run.events.add(lines)
-    run.events.add(display)
-    try:
-        yield
-    except BaseException as problem:
-        _last_word(run, *_how_it_broke_off(problem, stop.exit_code or ExitCode.INTERRUPTED))
-        raise
-    finally:
-        lines.close()
+    @contextmanager
+    def recording(self, display: Display) -> Iterator[None]:
+        """Whatever ends the run, its status says so, and its events are on the disk."""
+        lines = JsonLines(self.run.log_dir / "events.jsonl")
+        self.run.events.add(lines)
+        self.run.events.add(display)
+        try:
+            yield
+        except BaseException as problem:
+            self._end(*_how_it_broke_off(problem, self.stop.exit_code or ExitCode.INTERRUPTED))
+            raise
+        finally:
+            lines.close()
+
+    def _end(self, status: RunStatus, end: MissionEnd) -> None:
+        self.state.status, self.state.reason = status, "\n".join(end.lines)
+        self.store.save(self.state)
+        self.run.events.emit(RunEnded(status.value, int(end.exit_code), self.state.reason))
 
 
 def _how_it_broke_off(problem: BaseException, stopped: ExitCode) -> tuple[RunStatus, MissionEnd]:
@@ -154,12 +175,6 @@ def _how_it_broke_off(problem: BaseException, stopped: ExitCode) -> tuple[RunSta
 def _is_cancellation(problem: BaseException) -> bool:
     inside = getattr(problem, "exceptions", ())
     return isinstance(problem, trio.Cancelled) or (bool(inside) and all(map(_is_cancellation, inside)))
-
-
-def _last_word(run: Run, status: RunStatus, end: MissionEnd) -> None:
-    run.state.status, run.state.reason = status, "\n".join(end.lines)
-    run.save()
-    run.events.emit(RunEnded(status.value, int(end.exit_code), run.state.reason))
 
 
 async def _redraw(board: Board) -> None:

@@ -1,7 +1,6 @@
 """What is remembered between runs: one atomic file, `.kittify/orchestrator-run-state.json`. Never a lane.
 
-The other of the two places with mutable state (see `roster.py`): the mission changes the head of a
-`RunState`, the task of a work package changes that work package's record, and nobody else does.
+Only the session changes the head of a `RunState`; for the records in it see `mission/records.py`.
 """
 
 from __future__ import annotations
@@ -9,22 +8,22 @@ from __future__ import annotations
 import enum
 import json
 import os
+import secrets
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Literal
 
 from attrs import define, evolve, field
 
-from ..agents.spec import Role
-from ..agents.transcript import Usage
 from ..converter import ALWAYS_SENT, Unreadable, read, unstructure
-from ..errors import StateFileError
-from ..mission.rules import LIES_IN_THE_AGENT, Tally
+from ..errors import StateFileError, UsageError
+from ..mission.records import INTERRUPTED, WpRecord
 from ..processes.identity import ProcessIdentity
+from ..report.times import utc_now
 from ..settings.values import Flags
+from .opening import Opened, Request
 
 SCHEMA_VERSION = 1
-SUCCEEDED, INTERRUPTED = "succeeded", "interrupted"
 FILE_NAME = "orchestrator-run-state.json"
 
 
@@ -46,73 +45,6 @@ class RunStatus(str, enum.Enum):
     def is_unfinished(self) -> bool:
         """Whether forgetting the run would lose something that nobody has given up."""
         return self in (RunStatus.RUNNING, RunStatus.INTERRUPTED, RunStatus.STOPPED)
-
-
-@define
-class AttemptRecord:
-    """One attempt of one agent. `outcome` is None while it runs; paths are relative to the repository."""
-
-    role: Role
-    agent: str
-    number: int
-    log: str
-    started_at: str
-    keeper: ProcessIdentity | None = None
-    outcome: str | None = None
-    message: str = ""
-    seconds: float | None = None
-    swept: tuple[str, ...] = ()
-    usage: Usage = field(factory=Usage)
-
-    @property
-    def failed(self) -> bool:
-        """It ended, and what it was made for was not reached."""
-        return self.outcome not in (None, SUCCEEDED, INTERRUPTED)
-
-
-@define
-class WpRecord:
-    """What is remembered of one work package.
-
-    Attributes:
-        ours: this run holds the claim (or the review) at the host.
-        implementer: the agent that handed the work over last.
-        rejections: how often a reviewer asked for changes.
-        feedback: what the last reviewer asked to change, until that is handed over.
-        refusal: why the host would not take the work for review, until it does.
-        tallies: failures by role and agent since that role was last brought to an end.
-    """
-
-    ours: bool = False
-    implementer: str | None = None
-    rejections: int = 0
-    feedback: str | None = None
-    refusal: str | None = None
-    last_error: str | None = None
-    tallies: dict[Role, dict[str, Tally]] = field(factory=dict)
-    attempts: list[AttemptRecord] = field(factory=list)
-
-    def tally(self, role: Role, agent: str) -> Tally:
-        """This agent's failures in this role."""
-        return self.tallies.get(role, {}).get(agent, Tally())
-
-    def set_tally(self, role: Role, agent: str, tally: Tally) -> None:
-        """Records this agent's failures in this role."""
-        self.tallies.setdefault(role, {})[agent] = tally
-
-    def forgive(self) -> None:
-        """A run that goes on asks those again who were given up for reasons of their own."""
-        for tallies in self.tallies.values():
-            for agent in [agent for agent, tally in tallies.items() if tally.given_up in LIES_IN_THE_AGENT]:
-                del tallies[agent]
-
-    def for_a_new_run(self) -> WpRecord:
-        """What a new run of the same mission keeps: whose it is and what the implementer must still heed."""
-        return WpRecord(self.ours, self.implementer, feedback=self.feedback, refusal=self.refusal)
-
-    def next_number(self, role: Role) -> int:
-        """The number of the next attempt in a role, from 1, never used twice."""
-        return 1 + max((attempt.number for attempt in self.attempts if attempt.role is role), default=0)
 
 
 @define
@@ -205,9 +137,60 @@ class RunStore:
             ) from problem
 
 
-def utc_now() -> str:
-    """The time of day, ISO 8601 in UTC, to the millisecond."""
-    return datetime.now(timezone.utc).isoformat(timespec="milliseconds")
+def open_state(opened: Opened, store: RunStore, *, resume: bool) -> RunState:
+    """The state of this run, stored: with `resume` the last run's, if there was one, else a new one.
+
+    Raises:
+        UsageError: an unfinished run of another mission would be forgotten.
+        StateFileError: the state cannot be read or stored.
+    """
+    request, before = opened.request, store.load()
+    if resume and before is not None:
+        state = continue_state(before, request.actor)
+    else:
+        state = begin_state(request, opened.mission.mission_slug, before)
+    store.save(state)
+    return state
+
+
+def begin_state(request: Request, slug: str, before: RunState | None) -> RunState:
+    """The state of a new run; what an earlier run of this mission, as this actor, holds stays held.
+
+    Raises:
+        UsageError: an unfinished run of another mission would be forgotten.
+    """
+    same = before is not None and (before.mission, before.actor) == (slug, request.actor)
+    if before is not None and before.mission != slug and before.status.is_unfinished:
+        raise UsageError(
+            f"run {before.run_id} of mission {before.mission} is not finished",
+            remedy="go on with it (resume) or give it up (abort), then start this one",
+        )
+    now = datetime.now(timezone.utc)
+    state = RunState(
+        run_id=f"{now:%Y%m%d-%H%M%S}-{secrets.token_hex(2)}",
+        mission=slug,
+        actor=request.actor,
+        started_at=utc_now(),
+        process=ProcessIdentity.of(os.getpid()),
+        flags=request.flags,
+    )
+    if same and before is not None:
+        state.work_packages = {wp_id: old.for_a_new_run() for wp_id, old in before.work_packages.items()}
+    return state
+
+
+def continue_state(state: RunState, actor: str) -> RunState:
+    """The state of a run that goes on: attempts cut short are marked so, and nothing was spent on them."""
+    state.process, state.status, state.reason = ProcessIdentity.of(os.getpid()), RunStatus.RUNNING, ""
+    if actor != state.actor:  # what the other actor holds is not ours
+        state.actor = actor
+        for record in state.work_packages.values():
+            record.ours = False
+    for record in state.work_packages.values():
+        record.forgive()
+        for attempt in record.attempts:
+            attempt.outcome = attempt.outcome or INTERRUPTED
+    return state
 
 
 def _refuse_newer(path: Path, value: object) -> None:

@@ -16,7 +16,8 @@ from trio.testing import MockClock
 
 from spec_kitty_orchestrator import __version__
 from spec_kitty_orchestrator.errors import ExitCode, HostError, UsageError
-from spec_kitty_orchestrator.host.client import HostClient, HostEndpoint, check_contract, clean_note
+from spec_kitty_orchestrator.host.client import HostClient, check_contract, clean_note
+from spec_kitty_orchestrator.host.contract.envelope import HostGarbled
 from spec_kitty_orchestrator.host.contract.lanes import Lane
 from spec_kitty_orchestrator.host.contract.payloads import (
     ReviewResult,
@@ -31,7 +32,6 @@ from spec_kitty_orchestrator.host.errors import (
     Completed,
     DependenciesNotSatisfied,
     HostCrashed,
-    HostGarbled,
     HostHung,
     HostIncompatible,
     HostMissing,
@@ -46,7 +46,7 @@ from spec_kitty_orchestrator.host.errors import (
     WpAlreadyClaimed,
     answer,
 )
-from spec_kitty_orchestrator.host.program import HOST_VARIABLE, find_host_binary
+from spec_kitty_orchestrator.host.program import HOST_VARIABLE, HostEndpoint, find_host_binary
 
 POLICY = PolicyMetadata("spec-kitty-orchestrator", "1.0.0", "claude", "full_auto", "workspace_write", "open")
 APPROVED = ReviewResult("codex", "approved", "review/WP01/1")

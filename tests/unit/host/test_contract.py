@@ -11,16 +11,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import spec_kitty_orchestrator
-from spec_kitty_orchestrator.converter import (
+from spec_kitty_orchestrator.converter import Unreadable, read, unstructure
+from spec_kitty_orchestrator.errors import PolicyError
+from spec_kitty_orchestrator.host.contract.envelope import (
     ContractBreach,
     HostGarbled,
-    Unreadable,
-    read,
+    parse_envelope,
+    read_reply,
     structure,
-    unstructure,
 )
-from spec_kitty_orchestrator.errors import PolicyError
-from spec_kitty_orchestrator.host.contract.envelope import parse_envelope, read_reply
 from spec_kitty_orchestrator.host.contract.lanes import Lane
 from spec_kitty_orchestrator.host.contract.payloads import (
     LaneCounts,

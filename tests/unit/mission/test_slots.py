@@ -5,7 +5,7 @@ from __future__ import annotations
 import trio
 import trio.testing
 
-from spec_kitty_orchestrator.mission.context import FirstClaim
+from spec_kitty_orchestrator.mission.slots import FirstClaim
 
 
 async def _claims(outcomes: list[bool]) -> list[tuple[float, float]]:

@@ -10,7 +10,8 @@ import pytest
 from rich.console import Console
 
 from spec_kitty_orchestrator.report import events
-from spec_kitty_orchestrator.report.board import Board, Lines, open_display
+from spec_kitty_orchestrator.report.board import Board, open_display
+from spec_kitty_orchestrator.report.lines import Lines
 
 HISTORY: list[events.Event] = [
     events.RunStarted(

@@ -11,16 +11,9 @@ from attrs import evolve
 from spec_kitty_orchestrator.agents.spec import Role
 from spec_kitty_orchestrator.errors import NoAgentCanWork, RunLocked, StateFileError, UsageError
 from spec_kitty_orchestrator.processes.identity import ProcessIdentity
-from spec_kitty_orchestrator.run.opening import (
-    Request,
-    begin_state,
-    check_role,
-    continue_state,
-    find_repo_root,
-    is_locked,
-    run_lock,
-)
-from spec_kitty_orchestrator.run.state import RunState, RunStatus, RunStore
+from spec_kitty_orchestrator.run.lock import is_locked, run_lock
+from spec_kitty_orchestrator.run.opening import Request, check_role, find_repo_root
+from spec_kitty_orchestrator.run.state import RunState, RunStatus, RunStore, begin_state, continue_state
 from spec_kitty_orchestrator.settings.values import Flags
 
 
@@ -137,7 +130,7 @@ def test_a_run_that_was_given_up_makes_way() -> None:
 
 
 def test_going_on_marks_what_was_cut_short() -> None:
-    from spec_kitty_orchestrator.run.state import AttemptRecord
+    from spec_kitty_orchestrator.mission.records import AttemptRecord
 
     before = a_run("m", status=RunStatus.RUNNING)
     before.process = evolve(before.process, pid=1)

@@ -14,16 +14,10 @@ from spec_kitty_orchestrator.agents.spec import Role
 from spec_kitty_orchestrator.agents.transcript import Usage
 from spec_kitty_orchestrator.errors import StateFileError
 from spec_kitty_orchestrator.host.contract.lanes import Lane
+from spec_kitty_orchestrator.mission.records import AttemptRecord, WpRecord
 from spec_kitty_orchestrator.mission.rules import Tally
 from spec_kitty_orchestrator.processes.identity import ProcessIdentity
-from spec_kitty_orchestrator.run.state import (
-    FILE_NAME,
-    AttemptRecord,
-    RunState,
-    RunStatus,
-    RunStore,
-    WpRecord,
-)
+from spec_kitty_orchestrator.run.state import FILE_NAME, RunState, RunStatus, RunStore
 from spec_kitty_orchestrator.settings.values import Flags
 
 

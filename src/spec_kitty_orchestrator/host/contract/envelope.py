@@ -4,13 +4,24 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 from attrs import fields, frozen
 
-from ...converter import HostGarbled, structure
+from ...converter import Unreadable, read
+from ...errors import HostError
+
+T = TypeVar("T")
 
 COMMAND_PREFIX = "orchestrator-api."
+
+
+class HostGarbled(HostError):
+    """The host answered with something that is no reply, or not the reply that the contract promises."""
+
+
+class ContractBreach(HostGarbled):
+    """A reply lacks something that the contract requires, or holds it with another type."""
 
 
 @frozen
@@ -60,6 +71,21 @@ def read_reply(stdout: bytes) -> Reply:
             envelope = structure(value, Envelope, at="")
             return Reply(envelope, tuple(lines[:index]), tuple(lines[index + 1 :]))
     raise HostGarbled(_what_came_instead(lines))
+
+
+def structure(value: object, cls: type[T], at: str = "data") -> T:
+    """The value as an instance of `cls`, for replies of the host: unknown keys are accepted.
+
+    Raises:
+        ContractBreach: the message names each place, `data.work_packages[2].lane: ...`.
+    """
+    try:
+        return read(value, cls)
+    except Unreadable as exc:
+        raise ContractBreach(
+            "; ".join(problem.at(at) for problem in exc.problems),
+            remedy="the host and this program do not speak the same contract: upgrade both",
+        ) from exc
 
 
 def _envelope_like(line: str) -> dict[str, Any] | None:
