@@ -27,8 +27,8 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from benchmarks.table import show
 
-from spec_kitty_orchestrator.processes.agent_process import Launch, Limits, run_attempt
-from spec_kitty_orchestrator.processes.keeper import KeptSpec, open_kept
+from spec_kitty_orchestrator.processes.agent_process import Limits, run_agent
+from spec_kitty_orchestrator.processes.keeper import Command, open_keeper
 
 GRACE = 2.0
 PROCESS_TESTS = Path(__file__).parents[1] / "tests" / "process"
@@ -121,9 +121,9 @@ async def measure_keeper_start() -> float:
     seconds = []
     for _ in range(20):
         began = time.perf_counter()
-        async with open_kept(KeptSpec(("true",), Path("/"), os.environ)) as kept:
+        async with open_keeper(Command(("true",), Path("/"), os.environ)) as keeper:
             seconds.append(time.perf_counter() - began)
-            await kept.wait()
+            await keeper.wait()
     return statistics.median(seconds)
 
 
@@ -143,8 +143,8 @@ async def measure_row(count: int) -> list[tuple[str, int, int, float]]:
         (folder / "prompt").write_text("prompt")
         for number in range(1, count + 1):
             log = folder / f"{number}.log"
-            launch = Launch(("true",), folder, os.environ, folder / "prompt", log, Limits(60))
-            await run_attempt(launch, _NoSink(), trio.Event(), lambda _: None)
+            command = Command(("true",), folder, os.environ, stdin=folder / "prompt")
+            await run_agent(command, log, Limits(60), _NoSink(), lambda _: None)
             if number in (count // 10, count):
                 threads = len(os.listdir("/proc/self/task"))
                 files = len(os.listdir("/proc/self/fd"))

@@ -11,12 +11,13 @@ import pytest
 from attrs import frozen
 
 from spec_kitty_orchestrator.agents import get_agent
-from spec_kitty_orchestrator.agents.failure import FailureKind, classify
+from spec_kitty_orchestrator.agents.failure import classify
+from spec_kitty_orchestrator.agents.spec import FailureKind
 from spec_kitty_orchestrator.agents.transcript import open_reader
 from spec_kitty_orchestrator.demo import scripted_agent
 from spec_kitty_orchestrator.mission import prompts
 from spec_kitty_orchestrator.mission.verdict import read_verdict
-from spec_kitty_orchestrator.processes.agent_process import EndedBy
+from spec_kitty_orchestrator.processes.ending import EndedBy
 
 VOICE = Path(__file__).parents[1] / "speaking_agent.py"
 REF = "review/WP01/1-0f0f0f0f"

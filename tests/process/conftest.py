@@ -19,10 +19,12 @@ from typing import Any
 import pytest
 from attrs import define, evolve, field
 from conformance.fake_program import install_fake_host
+from tests.process.launch import Launch
 from tests.process.stage import Stage
 
 from spec_kitty_orchestrator.demo.project import PlannedWorkPackage, Project, ProjectPlan, make_project
-from spec_kitty_orchestrator.processes.agent_process import Launch, Limits
+from spec_kitty_orchestrator.processes.agent_process import Limits
+from spec_kitty_orchestrator.processes.keeper import Command
 from spec_kitty_orchestrator.processes.orphans import CHILDREN, RUN_MARKER, adopt_orphans
 
 HERE = Path(__file__).parent
@@ -95,18 +97,19 @@ class Arena:
     is_init: bool = False
     """This process reaps what falls to it, as init would, because the test kills who would have reaped it."""
 
-    def launch(self, mode: str, *more: str, **limits: Any) -> Launch:
+    def launch(self, mode: str, *more: str, grace: float = GRACE, **limits: Any) -> Launch:
         self.count += 1
         prompt = self.folder / f"{self.count}.prompt.md"
         prompt.write_text("the prompt\n")
-        return Launch(
+        command = Command(
             argv=(sys.executable, "-S", str(HERE / "agents.py"), mode, *more),
             cwd=self.folder,
             env={**os.environ, RUN_MARKER: f"{self.mark}-{self.count}"},
-            prompt_file=prompt,
-            log_file=self.folder / f"{self.count}.log",
-            limits=evolve(Limits(timeout=LONG, grace=GRACE, exit_deadline=0.3, drain=2.0), **limits),
+            stdin=prompt,
+            grace=grace,
         )
+        log = self.folder / f"{self.count}.log"
+        return Launch(command, log, evolve(Limits(timeout=LONG, exit_deadline=0.3, drain=2.0), **limits))
 
     def left(self) -> list[str]:
         """What is running or a zombie in this arena."""
@@ -114,7 +117,7 @@ class Arena:
 
     def left_of(self, launch: Launch) -> list[str]:
         """What is running or a zombie of one attempt."""
-        return [found for found in marked(launch.env[RUN_MARKER]) if found]
+        return [found for found in marked(launch.command.env[RUN_MARKER]) if found]
 
     def drive(
         self,
@@ -125,7 +128,11 @@ class Arena:
     ) -> Driver:
         """Start an orchestrating process that runs these attempts; see `driver.py` for its options."""
         attempts = [
-            {"argv": list(each.argv), "mark": each.env[RUN_MARKER], "name": each.log_file.stem}
+            {
+                "argv": list(each.command.argv),
+                "mark": each.command.env[RUN_MARKER],
+                "name": each.log_file.stem,
+            }
             for each in launches
         ]
         order = json.dumps({"folder": str(self.folder), "grace": GRACE, "attempts": attempts, **options})

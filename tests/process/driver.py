@@ -20,8 +20,9 @@ import trio
 
 from spec_kitty_orchestrator.agents import get_agent
 from spec_kitty_orchestrator.agents.transcript import open_reader
-from spec_kitty_orchestrator.processes.agent_process import Launch, Limits, run_attempt
+from spec_kitty_orchestrator.processes.agent_process import Limits, run_agent
 from spec_kitty_orchestrator.processes.identity import ProcessIdentity
+from spec_kitty_orchestrator.processes.keeper import Command
 from spec_kitty_orchestrator.processes.orphans import RUN_MARKER, adopt_orphans
 from spec_kitty_orchestrator.run.stopping import StopControl
 
@@ -56,20 +57,21 @@ async def attempt(
     folder = Path(order["folder"])
     prompt = folder / f"{what['name']}.driven.prompt.md"
     prompt.write_text("the prompt\n")
-    launch = Launch(
+    command = Command(
         argv=tuple(what["argv"]),
         cwd=folder,
         env={**os.environ, RUN_MARKER: what["mark"]},
-        prompt_file=prompt,
-        log_file=folder / f"{what['name']}.driven.log",
-        limits=Limits(timeout=order.get("timeout", 600), grace=order["grace"]),
+        stdin=prompt,
+        grace=order["grace"],
+        kill_now=control.kill_now,
     )
+    log_file, limits = folder / f"{what['name']}.driven.log", Limits(timeout=order.get("timeout", 600))
 
     def on_start(keeper: ProcessIdentity) -> None:
         keepers.append(keeper.pid)
 
     sink = Sink(lambda: print(keepers[0], flush=True))
-    ending = await run_attempt(launch, sink, control.kill_now, on_start)
+    ending = await run_agent(command, log_file, limits, sink, on_start)
     endings.append(ending.ended_by.name)
 
 

@@ -13,26 +13,23 @@ from typing import Any
 import pytest
 import trio
 from attrs import define, evolve
+from tests.process.launch import Launch
 
 from spec_kitty_orchestrator.errors import OrchestratorError
-from spec_kitty_orchestrator.processes.agent_process import (
-    AgentNotStarted,
-    EndedBy,
-    Ending,
-    Launch,
-    LogNotWritten,
-    run_attempt,
-)
+from spec_kitty_orchestrator.processes.agent_process import LogNotWritten
+from spec_kitty_orchestrator.processes.ending import EndedBy, Ending
+from spec_kitty_orchestrator.processes.keeper import CommandNotStarted
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the arena sees processes in /proc")
 
 
 def shell(arena: Any, script: str, **limits: Any) -> Launch:
-    return evolve(arena.launch("obey", **limits), argv=("sh", "-c", script))
+    launch = arena.launch("obey", **limits)
+    return evolve(launch, command=evolve(launch.command, argv=("sh", "-c", script)))
 
 
 async def run(launch: Launch, sink: Any) -> Ending:
-    return await run_attempt(launch, sink, trio.Event(), lambda _: None)
+    return await launch.run(sink)
 
 
 async def test_the_prompt_is_its_input_and_both_streams_are_its_log(arena: Any, new_sink: Any) -> None:
@@ -140,14 +137,16 @@ MISSING = {
     "not on the PATH": {"argv": ("no-such-agent-anywhere",)},
     "not executable": {"argv": (__file__,)},
     "no such folder": {"cwd": Path("/no/such/folder")},
-    "no prompt": {"prompt_file": Path("/no/such/prompt")},
+    "no prompt": {"stdin": Path("/no/such/prompt")},
 }
 
 
 @pytest.mark.parametrize("change", MISSING.values(), ids=MISSING)
 async def test_what_cannot_be_started_says_why(arena: Any, new_sink: Any, change: dict[str, Any]) -> None:
-    with pytest.raises(AgentNotStarted, match=r"cannot start .*(No such file|Permission denied)"):
-        await run(evolve(arena.launch("obey"), **change), new_sink())
+    launch = arena.launch("obey")
+    launch = evolve(launch, command=evolve(launch.command, **change))
+    with pytest.raises(CommandNotStarted, match=r"cannot start .*(No such file|Permission denied)"):
+        await run(launch, new_sink())
 
 
 async def test_an_earlier_attempts_log_is_never_overwritten(arena: Any, new_sink: Any) -> None:
@@ -188,7 +187,7 @@ class CancelAtStep(trio.abc.Instrument):
 def test_a_cancel_at_any_checkpoint_leaks_nothing(arena: Any, new_sink: Any) -> None:
     async def attempt(launch: Launch, cancel: CancelAtStep) -> None:
         with cancel.scope:
-            await run_attempt(launch, new_sink(), trio.Event(), lambda _: None)
+            await launch.run(new_sink())
 
     files, threads = len(os.listdir("/proc/self/fd")), threading.active_count()
     step = 0
@@ -218,5 +217,5 @@ async def test_an_error_of_the_caller_stops_the_agent(arena: Any, new_sink: Any)
         raise OrchestratorError("cannot save")
 
     with pytest.raises(OrchestratorError, match="cannot save"):
-        await run_attempt(arena.launch("grandchild"), new_sink(), trio.Event(), refuse)
+        await arena.launch("grandchild").run(new_sink(), refuse)
     assert arena.left() == []

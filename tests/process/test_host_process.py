@@ -17,7 +17,7 @@ from conformance.fake_program import install_fake_host
 from spec_kitty_orchestrator.host.client import HostClient
 from spec_kitty_orchestrator.host.contract.envelope import HostGarbled
 from spec_kitty_orchestrator.host.errors import HostCrashed, HostHung, HostMissing
-from spec_kitty_orchestrator.host.program import STDERR_KEPT, HostEndpoint, KeptHost
+from spec_kitty_orchestrator.host.program import STDERR_KEPT, HostEndpoint, HostUnderKeeper
 
 MakeHost = Callable[[str], HostEndpoint]
 
@@ -57,21 +57,21 @@ async def test_status_output_and_folder_are_as_the_host_left_them(make_host: Mak
         "import os, sys; print(sys.argv[1:], os.getcwd() == os.environ['PWD'], sys.stdin.read() == '');"
         "print('why', file=sys.stderr); sys.exit(7)"
     )
-    said = await KeptHost(endpoint)(["a b", "*"], False)
+    said = await HostUnderKeeper(endpoint)(["a b", "*"], False)
     assert (said.returncode, said.stdout, said.stderr) == (7, b"['a b', '*'] True True\n", b"why\n")
 
 
 async def test_the_variables_of_a_git_hook_do_not_reach_the_host(make_host: MakeHost) -> None:
     endpoint = make_host("import os; print('GIT_DIR' in os.environ, os.environ['KEPT'])")
     given = evolve(endpoint, environ={**os.environ, "GIT_DIR": "/elsewhere", "KEPT": "yes"})
-    assert (await KeptHost(given)([], False)).stdout == b"False yes\n"
+    assert (await HostUnderKeeper(given)([], False)).stdout == b"False yes\n"
 
 
 async def test_of_a_flood_the_end_is_kept(make_host: MakeHost) -> None:
     endpoint = make_host(
         "import sys; sys.stderr.write('x' * 1_000_000 + 'the end'); print('y' * 1_000_000 + 'last')"
     )
-    said = await KeptHost(endpoint)([], False)
+    said = await HostUnderKeeper(endpoint)([], False)
     assert (len(said.stdout), len(said.stderr)) == (1_000_005, STDERR_KEPT)
     assert said.stdout.endswith(b"last\n")
     assert said.stderr.endswith(b"the end")
@@ -83,7 +83,7 @@ async def test_a_program_that_cannot_be_started_is_missing(tmp_path: Path) -> No
             (tmp_path / name).write_text(text)
             (tmp_path / name).chmod(0o644 if name == "plain" else 0o755)
         with pytest.raises(HostMissing, match="pip install"):
-            await KeptHost(HostEndpoint(tmp_path / name, tmp_path))([], False)
+            await HostUnderKeeper(HostEndpoint(tmp_path / name, tmp_path))([], False)
 
 
 async def test_a_host_that_kills_itself_crashed(make_host: MakeHost) -> None:
@@ -113,7 +113,7 @@ async def test_only_a_change_is_given_time_to_roll_back(
     endpoint = make_host(SLOW.replace('print("rolled back", flush=True)', 'open("rolled back", "w").close()'))
     with trio.fail_after(30), trio.CancelScope() as scope:
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(KeptHost(endpoint), [], mutating)
+            nursery.start_soon(HostUnderKeeper(endpoint), [], mutating)
             await began(tmp_path)
             scope.cancel()
     assert scope.cancelled_caught
@@ -132,7 +132,7 @@ async def test_a_second_order_to_stop_kills_even_a_change(make_host: MakeHost, t
     endpoint = evolve(make_host(deaf), kill_now=kill_now)
     with trio.fail_after(30):
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(KeptHost(endpoint), [], True)
+            nursery.start_soon(HostUnderKeeper(endpoint), [], True)
             await began(tmp_path)
             kill_now.set()
 

@@ -15,8 +15,9 @@ import pytest
 import trio
 from attrs import evolve
 
+from spec_kitty_orchestrator.processes.ending import EndedBy, Ending
 from spec_kitty_orchestrator.processes.identity import ProcessIdentity
-from spec_kitty_orchestrator.processes.keeper import KEEPER, Kept, KeptEnding, KeptSpec, open_kept
+from spec_kitty_orchestrator.processes.keeper import Command, Keeper, open_keeper
 from spec_kitty_orchestrator.processes.orphans import CHILDREN, RUN_MARKER
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the arena sees processes in /proc")
@@ -25,63 +26,69 @@ TELL = 'for s in INT TERM; do trap "echo $s >> told; exit 7" $s; done; echo up; 
 ORPHANED = """
 import json, os, sys, trio
 from pathlib import Path
-from spec_kitty_orchestrator.kept import KeptSpec, open_kept
+from spec_kitty_orchestrator.processes.keeper import Command, open_keeper
 
 async def main():
     folder, patience = Path(sys.argv[1]), float(sys.argv[2])
     script = "sleep 0.4; echo done > done"
-    async with open_kept(KeptSpec(("sh", "-c", script), folder, os.environ, patience=patience)) as kept:
+    async with open_keeper(Command(("sh", "-c", script), folder, os.environ, patience=patience)) as keeper:
         print("up", flush=True)
-        await kept.wait()
+        await keeper.wait()
 
 trio.run(main)
 """
 
 
-def shell(arena: Any, script: str) -> KeptSpec:
-    return KeptSpec(("sh", "-c", script), arena.folder, {**os.environ, RUN_MARKER: arena.mark}, grace=5.0)
+def how(ending: Ending) -> tuple[object, ...]:
+    return ending.returncode, ending.signal, ending.ended_by, ending.swept
 
 
-def pids(ending: KeptEnding) -> set[str]:
+def shell(arena: Any, script: str) -> Command:
+    return Command(("sh", "-c", script), arena.folder, {**os.environ, RUN_MARKER: arena.mark}, grace=5.0)
+
+
+def pids(ending: Ending) -> set[str]:
     """Who was swept, without the names: one that is just starting changes its own."""
     return {name.split()[0] for name in ending.swept}
 
 
 def alter_keeper(monkeypatch: pytest.MonkeyPatch, change: str) -> None:
     """Has every keeper run a statement about its own module before anything else."""
-    altered = KEEPER.replace("import _keeper;", f"import _keeper; {change};")
-    assert altered != KEEPER
-    monkeypatch.setattr("spec_kitty_orchestrator.processes.keeper.KEEPER", altered)
+    altered = START_KEEPER.replace("main(*", f"from processes import _keeper; {change}; main(*")
+    assert altered != START_KEEPER
+    monkeypatch.setattr("spec_kitty_orchestrator.processes.keeper.START_KEEPER", altered)
 
 
 @pytest.mark.parametrize(("first", "told"), [(signal.SIGINT, "INT\n"), (signal.SIGTERM, "TERM\n")])
 async def test_it_is_asked_with_the_signal_of_its_choice(arena: Any, first: int, told: str) -> None:
-    async with open_kept(evolve(shell(arena, TELL), first_signal=first)) as kept:
-        assert await kept.stdout.receive_some() == b"up\n"
-        kept.stop()
-        assert await kept.wait() == KeptEnding(7, None, ())
+    async with open_keeper(evolve(shell(arena, TELL), first_signal=first)) as keeper:
+        assert await keeper.stdout.receive_some() == b"up\n"
+        keeper.stop()
+        assert how(await keeper.wait()) == (7, None, EndedBy.EXITED, ())
     assert (arena.folder / "told").read_text() == told
 
 
-@pytest.mark.parametrize("orders", [(Kept.kill,), (Kept.stop, Kept.kill)], ids=["at work", "being stopped"])
+@pytest.mark.parametrize(
+    "orders", [(Keeper.kill,), (Keeper.stop, Keeper.kill)], ids=["at work", "being stopped"]
+)
 async def test_an_order_to_kill_is_carried_out_by_the_keeper_itself(
-    arena: Any, orders: tuple[Callable[[Kept], None], ...]
+    arena: Any, orders: tuple[Callable[[Keeper], None], ...]
 ) -> None:
     """A keeper that does not hear it is given up in the end, and how its command ended is not known then."""
     deaf = evolve(shell(arena, "trap '' TERM; echo up; exec sleep 60"), grace=3600.0)
-    async with open_kept(deaf) as kept:
-        assert await kept.stdout.receive_some() == b"up\n"
+    async with open_keeper(deaf) as keeper:
+        assert await keeper.stdout.receive_some() == b"up\n"
         for order in orders:
-            order(kept)
-        assert await kept.wait() == KeptEnding(None, signal.SIGKILL, ())
+            order(keeper)
+        assert how(await keeper.wait()) == (None, signal.SIGKILL, EndedBy.EXITED, ())
 
 
-@pytest.mark.parametrize("order", [Kept.stop, Kept.kill])
-async def test_an_order_after_the_end_does_no_harm(arena: Any, order: Callable[[Kept], None]) -> None:
-    async with open_kept(shell(arena, "exit 5")) as kept:
-        assert await kept.wait() == KeptEnding(5, None, ())
-        order(kept)
-        assert await kept.wait() == KeptEnding(5, None, ())
+@pytest.mark.parametrize("order", [Keeper.stop, Keeper.kill])
+async def test_an_order_after_the_end_does_no_harm(arena: Any, order: Callable[[Keeper], None]) -> None:
+    async with open_keeper(shell(arena, "exit 5")) as keeper:
+        assert how(await keeper.wait()) == (5, None, EndedBy.EXITED, ())
+        order(keeper)
+        assert how(await keeper.wait()) == (5, None, EndedBy.EXITED, ())
 
 
 LEAVE = """
@@ -96,8 +103,8 @@ async def test_what_it_leaves_behind_is_asked_to_end_before_it_is_killed(
 ) -> None:
     alter_keeper(monkeypatch, "_keeper.LEFTOVER_SECONDS = 20")  # however slow the machine
     script = LEAVE.format(answer=": > asked; exit", stay="while :; do sleep 0.02; done")
-    async with open_kept(evolve(shell(arena, script), grace=60.0)) as kept:
-        ending = await kept.wait()
+    async with open_keeper(evolve(shell(arena, script), grace=60.0)) as keeper:
+        ending = await keeper.wait()
     assert (arena.folder / "asked").exists()
     assert (ending.returncode, ending.signal) == (3, None)
 
@@ -107,8 +114,8 @@ async def test_what_the_keeper_could_not_kill_is_killed_from_here(
 ) -> None:
     alter_keeper(monkeypatch, "_keeper.kill_with_groups = lambda *_: None; _keeper.SWEEP_SECONDS = 0.1")
     script = LEAVE.format(answer="", stay="exec sleep 60")
-    async with open_kept(evolve(shell(arena, script), grace=0.1)) as kept:
-        ending = await kept.wait()
+    async with open_keeper(evolve(shell(arena, script), grace=0.1)) as keeper:
+        ending = await keeper.wait()
         assert arena.left() == []
     assert (ending.returncode, ending.signal) == (3, None)
     assert len(pids(ending)) == 1
@@ -120,11 +127,11 @@ async def test_where_orphans_do_not_fall_to_us_they_are_known_by_the_mark_of_the
     monkeypatch.setattr(CHILDREN, "adopting", False)
     arena.is_init = True
     script = "setsid sh -c 'trap \"\" TERM; echo up; exec sleep 60'; :"
-    async with open_kept(shell(arena, script)) as kept, open_kept(shell(arena, script)) as another:
-        assert await kept.stdout.receive_some() == await another.stdout.receive_some() == b"up\n"
+    async with open_keeper(shell(arena, script)) as keeper, open_keeper(shell(arena, script)) as another:
+        assert await keeper.stdout.receive_some() == await another.stdout.receive_some() == b"up\n"
         before = {line.split()[0] for line in arena.left()}
-        os.kill(kept.identity.pid, signal.SIGKILL)
-        ending = await kept.wait()
+        os.kill(keeper.identity.pid, signal.SIGKILL)
+        ending = await keeper.wait()
         assert pids(ending) & before
         assert len(arena.left()) == 3  # another keeper, its command, and what that started
     assert arena.left() == []
@@ -141,31 +148,31 @@ def bystander() -> Iterator[subprocess.Popen[bytes]]:
 async def test_the_loss_of_a_keeper_costs_nobody_elses_child(
     arena: Any, bystander: subprocess.Popen[bytes]
 ) -> None:
-    async with open_kept(shell(arena, "echo up; exec sleep 60")) as kept:
-        assert await kept.stdout.receive_some() == b"up\n"
-        os.kill(kept.identity.pid, signal.SIGKILL)
-        assert (await kept.wait()).keeper_lost
+    async with open_keeper(shell(arena, "echo up; exec sleep 60")) as keeper:
+        assert await keeper.stdout.receive_some() == b"up\n"
+        os.kill(keeper.identity.pid, signal.SIGKILL)
+        assert (await keeper.wait()).keeper_lost
     assert bystander.poll() is None
 
 
 async def test_leaving_without_waiting_stops_it(arena: Any) -> None:
-    async with open_kept(shell(arena, "exec sleep 60")) as kept:
-        assert kept.identity.is_alive()
-    assert not kept.identity.is_alive()
-    assert await kept.wait() == KeptEnding(None, signal.SIGTERM, ())
+    async with open_keeper(shell(arena, "exec sleep 60")) as keeper:
+        assert keeper.identity.is_alive()
+    assert not keeper.identity.is_alive()
+    assert how(await keeper.wait()) == (None, signal.SIGTERM, EndedBy.EXITED, ())
 
 
 async def test_a_wait_that_was_cancelled_can_be_taken_up_again(arena: Any) -> None:
-    async with open_kept(shell(arena, "sleep 0.1; exit 4")) as kept:
+    async with open_keeper(shell(arena, "sleep 0.1; exit 4")) as keeper:
         with trio.move_on_after(0):
-            await kept.wait()
-        assert await kept.wait() == KeptEnding(4, None, ())
+            await keeper.wait()
+        assert how(await keeper.wait()) == (4, None, EndedBy.EXITED, ())
 
 
 async def test_without_a_file_its_input_is_empty(arena: Any) -> None:
-    async with open_kept(shell(arena, "wc -c")) as kept:
-        assert (await kept.stdout.receive_some()).strip() == b"0"
-        await kept.wait()
+    async with open_keeper(shell(arena, "wc -c")) as keeper:
+        assert (await keeper.stdout.receive_some()).strip() == b"0"
+        await keeper.wait()
 
 
 @pytest.mark.parametrize(("patience", "finished"), [(30.0, True), (0.0, False)])

@@ -15,7 +15,9 @@ from attrs import define, field
 if sys.version_info < (3, 11):
     from exceptiongroup import BaseExceptionGroup
 
-from spec_kitty_orchestrator.processes.agent_process import EndedBy, Ending, Launch, run_attempt
+from tests.process.launch import Launch
+
+from spec_kitty_orchestrator.processes.ending import EndedBy, Ending
 from spec_kitty_orchestrator.processes.identity import ProcessIdentity
 
 from .kinds import STAYING
@@ -33,13 +35,12 @@ class Trial:
     arena: Any
     launch: Launch
     sink: Any
-    kill_now: trio.Event = field(factory=trio.Event)
     ready: trio.Event = field(factory=trio.Event)
     keeper: list[ProcessIdentity] = field(factory=list)
 
     async def run(self) -> Ending:
         self.sink.on_ready = self.ready.set
-        return await run_attempt(self.launch, self.sink, self.kill_now, self.keeper.append)
+        return await self.launch.run(self.sink, self.keeper.append)
 
     async def run_with(self, meddle: Callable[[Trial], object]) -> Ending:
         """Run, and meddle as soon as the agent is ready."""
@@ -76,7 +77,7 @@ async def cancelled(trial: Trial) -> object:
 async def cancelled_then_killed(trial: Trial) -> object:
     def both(_: Trial) -> None:
         scope.cancel()
-        trial.kill_now.set()
+        trial.launch.command.kill_now.set()
 
     with trio.CancelScope() as scope:
         await trial.run_with(both)
@@ -112,7 +113,7 @@ async def sink_fails(trial: Trial) -> object:
 
     trial.sink.on_ready = fail
     try:
-        await run_attempt(trial.launch, trial.sink, trial.kill_now, trial.keeper.append)
+        await trial.launch.run(trial.sink, trial.keeper.append)
     except BaseExceptionGroup as errors:
         return errors.split(ZeroDivisionError)[1] is None
     return False
@@ -158,7 +159,7 @@ async def test_nothing_is_left_after_success_and_what_was_is_named(
     arena: Any, new_sink: Any, mode: str
 ) -> None:
     launch = arena.launch(mode, "exit")
-    ending = await run_attempt(launch, new_sink(), trio.Event(), lambda _: None)
+    ending = await launch.run(new_sink())
     assert arena.left() == []
     assert (ending.returncode, ending.signal, ending.ended_by) == (0, None, EndedBy.EXITED)
     assert ending.swept
@@ -169,7 +170,7 @@ async def test_nothing_is_left_after_success_and_what_was_is_named(
 async def test_an_agent_that_goes_by_itself_is_reported_as_it_went(
     arena: Any, new_sink: Any, mode: str, how: tuple[int | None, int | None]
 ) -> None:
-    ending = await run_attempt(arena.launch(mode), new_sink(), trio.Event(), lambda _: None)
+    ending = await arena.launch(mode).run(new_sink())
     assert arena.left() == []
     assert (ending.returncode, ending.signal) == how
     assert ending.ended_by is EndedBy.EXITED
@@ -194,7 +195,7 @@ async def test_an_order_to_kill_does_not_wait_for_the_grace(arena: Any, new_sink
 
 async def test_an_agent_that_kills_its_keeper_gains_nothing(arena: Any, new_sink: Any) -> None:
     launch = arena.launch("kill_keeper")
-    ending = await run_attempt(launch, new_sink(), trio.Event(), lambda _: None)
+    ending = await launch.run(new_sink())
     assert arena.left() == []
     assert ending.ended_by is EndedBy.KEEPER_LOST
     assert ending.returncode is None

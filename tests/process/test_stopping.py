@@ -169,14 +169,14 @@ async def test_abort_stops_a_suspended_run(arena: Any) -> None:
 async def test_abort_forces_a_run_that_does_not_hear(
     arena: Any, eventually: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(shutdown, "FORCE_AFTER_SECONDS", 0.2)
+    monkeypatch.setattr(shutdown, "orderly_stop_seconds", lambda grace: grace + 0.2)
     arena.is_init = True
     launch = arena.launch("nameless_grandchild")
     driver = arena.drive(launch, deaf=True)
     driver.await_ready()
     assert not await stop_live_run(ProcessIdentity.of(driver.pid), grace=0.1)
     assert driver.finish()[0] == -signal.SIGKILL
-    await sweep_run(launch.env[shutdown.RUN_MARKER], grace=2.0)
+    await sweep_run(launch.command.env[shutdown.RUN_MARKER], grace=2.0)
     assert eventually(lambda: not arena.left())
 
 
@@ -200,7 +200,7 @@ async def test_what_is_left_of_a_dead_run_is_found_by_its_mark_and_ended(arena: 
     os.kill(driver.keepers[0], signal.SIGKILL)
     os.kill(driver.pid, signal.SIGKILL)
     driver.finish()
-    run_id = launch.env[shutdown.RUN_MARKER]
+    run_id = launch.command.env[shutdown.RUN_MARKER]
     assert find_survivors(run_id)
     assert await sweep_run(run_id, grace=0.2)
     assert find_survivors(run_id) == []

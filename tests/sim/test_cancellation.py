@@ -11,7 +11,7 @@ from tests.sim.world import Act, World, make_world, reject
 from trio.testing import MockClock
 
 from spec_kitty_orchestrator.errors import ExitCode
-from spec_kitty_orchestrator.mission.context import Run
+from spec_kitty_orchestrator.mission.context import RunContext
 
 EVERY = 2
 """Only each such step of the run: two neighbours are often the same wait of two tasks."""
@@ -38,10 +38,10 @@ def a_mission(root: Path) -> World:
     return world
 
 
-def cancelled_at(world: World, step: int) -> tuple[int, Run]:
+def cancelled_at(world: World, step: int) -> tuple[int, RunContext]:
     """The mission's steps in all, and the run with what its work packages shared."""
 
-    async def main() -> tuple[int, Run]:
+    async def main() -> tuple[int, RunContext]:
         mission = await world.open_mission()
         scope = trio.CancelScope()
         instrument = CancelAtStep(step, scope)
@@ -56,7 +56,7 @@ def cancelled_at(world: World, step: int) -> tuple[int, Run]:
     return trio.run(main, clock=MockClock(autojump_threshold=0))
 
 
-def leaks(world: World, run: Run, files: int) -> list[str]:
+def leaks(world: World, run: RunContext, files: int) -> list[str]:
     checks = {
         "an agent is at work": world.at_work == 0,
         "a host call is in flight": world.host.in_flight == 0,

@@ -57,10 +57,10 @@ def test_a_log_that_cannot_be_written_leaves_the_work_package_and_is_no_internal
     world = new_world("WP01", "WP02")
     start = world.start
 
-    async def on_a_full_disk(launch, *rest):  # type: ignore[no-untyped-def]
-        if "WP01" in launch.log_file.name:
-            raise LogNotWritten(f"cannot write the log {launch.log_file}: No space left on device")
-        return await start(launch, *rest)
+    async def on_a_full_disk(command, log_file, *rest):  # type: ignore[no-untyped-def]
+        if "WP01" in log_file.name:
+            raise LogNotWritten(f"cannot write the log {log_file}: No space left on device")
+        return await start(command, log_file, *rest)
 
     world.start = on_a_full_disk  # type: ignore[method-assign]
     end = world.orchestrate()

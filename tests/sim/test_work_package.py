@@ -15,7 +15,7 @@ from tests.sim.world import ACTOR, Act, World, reject
 from spec_kitty_orchestrator.agents import get_agent
 from spec_kitty_orchestrator.agents.spec import AgentSettings
 from spec_kitty_orchestrator.errors import ExitCode
-from spec_kitty_orchestrator.processes.agent_process import EndedBy
+from spec_kitty_orchestrator.processes.ending import EndedBy
 from spec_kitty_orchestrator.processes.identity import ProcessIdentity
 from spec_kitty_orchestrator.processes.orphans import RUN_MARKER
 from spec_kitty_orchestrator.report.events import (
@@ -294,9 +294,9 @@ def test_the_users_own_time_limit_for_an_agent_counts(single: World) -> None:
     seen: list[float] = []
     start = single.start
 
-    async def note(launch, *rest):  # type: ignore[no-untyped-def]
-        seen.append(launch.limits.timeout)
-        return await start(launch, *rest)
+    async def note(command, log_file, limits, *rest):  # type: ignore[no-untyped-def]
+        seen.append(limits.timeout)
+        return await start(command, log_file, limits, *rest)
 
     single.start = note  # type: ignore[method-assign]
     single.orchestrate()
@@ -308,9 +308,9 @@ def test_the_users_own_grace_counts_for_every_attempt(single: World) -> None:
     seen: list[float] = []
     start = single.start
 
-    async def note(launch, *rest):  # type: ignore[no-untyped-def]
-        seen.append(launch.limits.grace)
-        return await start(launch, *rest)
+    async def note(command, *rest):  # type: ignore[no-untyped-def]
+        seen.append(command.grace)
+        return await start(command, *rest)
 
     single.start = note  # type: ignore[method-assign]
     single.orchestrate()
@@ -322,9 +322,9 @@ def test_every_agent_carries_the_id_of_its_run_whatever_the_user_sets(single: Wo
     seen: list[tuple[str | None, str | None]] = []
     start = single.start
 
-    async def note(launch, *rest):  # type: ignore[no-untyped-def]
-        seen.append((launch.env.get(RUN_MARKER), launch.env.get("KEPT")))
-        return await start(launch, *rest)
+    async def note(command, *rest):  # type: ignore[no-untyped-def]
+        seen.append((command.env.get(RUN_MARKER), command.env.get("KEPT")))
+        return await start(command, *rest)
 
     single.start = note  # type: ignore[method-assign]
     single.orchestrate()

@@ -25,8 +25,10 @@ from spec_kitty_orchestrator.agents.spec import Role
 from spec_kitty_orchestrator.host.client import HostClient
 from spec_kitty_orchestrator.host.program import HostEndpoint
 from spec_kitty_orchestrator.mission.mission import Mission, MissionEnd
-from spec_kitty_orchestrator.processes.agent_process import EndedBy, Ending, Launch, OutputSink
+from spec_kitty_orchestrator.processes.agent_process import Limits, OnStart, OutputSink
+from spec_kitty_orchestrator.processes.ending import EndedBy, Ending
 from spec_kitty_orchestrator.processes.identity import ProcessIdentity
+from spec_kitty_orchestrator.processes.keeper import Command
 from spec_kitty_orchestrator.report.events import Event
 from spec_kitty_orchestrator.run.opening import KITTIFY, Opened, Request
 from spec_kitty_orchestrator.run.session import open_run
@@ -162,13 +164,15 @@ class World:
 
     async def start(
         self,
-        launch: Launch,
+        command: Command,
+        log_file: Path,
+        limits: Limits,
         sink: OutputSink,
-        kill_now: trio.Event,
-        on_start: Callable[[ProcessIdentity], None],
+        on_start: OnStart,
     ) -> Ending:
-        """Plays one attempt; implements `StartAttempt`."""
-        agent, prompt = Path(launch.argv[0]).name, launch.prompt_file.read_text(encoding="utf-8")
+        """Plays one attempt; a `RunAgent`."""
+        assert command.stdin is not None
+        agent, prompt = Path(command.argv[0]).name, command.stdin.read_text(encoding="utf-8")
         found = WP.search(prompt)
         assert found is not None
         wp_id, role = found[1], Role.REVIEW if REF.search(prompt) else Role.IMPLEMENTATION

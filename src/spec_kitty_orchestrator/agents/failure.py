@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import re
 from datetime import datetime, timedelta, timezone
-from typing import Protocol
 from zoneinfo import ZoneInfo
 
 from attrs import frozen
 
+from ..processes.ending import EndedBy, Ending
 from .spec import AgentSpec, FailureKind
 from .transcript import AgentError, Transcript
-
-__all__ = ["Failure", "FailureKind", "classify"]
 
 # One line in a terminal, in a note to the host, in the run state.
 _MAX_MESSAGE = 400
@@ -34,8 +32,8 @@ _COMMON_WORDS = (
 )
 
 _STOPPED_BY_US = {
-    "TIMEOUT": (FailureKind.TIMEOUT, "stopped at its time limit"),
-    "IDLE": (FailureKind.STALLED, "stopped after it had said nothing for too long"),
+    EndedBy.TIMEOUT: (FailureKind.TIMEOUT, "stopped at its time limit"),
+    EndedBy.IDLE: (FailureKind.STALLED, "stopped after it had said nothing for too long"),
 }
 
 # OpenAI's code for a bill that is not paid; it comes as a 429, and waiting does not mend it.
@@ -56,24 +54,6 @@ _CLOCK = re.compile(
 )
 
 
-class Ended(Protocol):
-    """How the process of an attempt ended, as `process.Ending` says it."""
-
-    @property
-    def returncode(self) -> int | None: ...
-    @property
-    def signal(self) -> int | None: ...
-    @property
-    def ended_by(self) -> EndedBy: ...
-
-
-class EndedBy(Protocol):
-    """EXITED, COMPLETED, TIMEOUT, IDLE or KEEPER_LOST."""
-
-    @property
-    def name(self) -> str: ...
-
-
 @frozen
 class Failure:
     """Why an attempt did not succeed. `retry_after` is in seconds from now, if the agent told."""
@@ -84,20 +64,20 @@ class Failure:
 
 
 def classify(
-    spec: AgentSpec, ending: Ended, transcript: Transcript, now: datetime | None = None
+    spec: AgentSpec, ending: Ending, transcript: Transcript, now: datetime | None = None
 ) -> Failure | None:
     """None for a success: an end of its own with status 0 (or ours, once it had said that it was done),
     no error in the transcript, and a final text.
 
     `now` (aware) is what a time of day in a message is counted from; the current time by default.
     """
-    how = ending.ended_by.name
-    done = transcript.complete if how != "EXITED" else ending.returncode == 0
+    by = ending.ended_by
+    done = ending.returncode == 0 if by is EndedBy.EXITED else transcript.complete
     if done and transcript.error is None and transcript.final_text:
         return None
-    if how in _STOPPED_BY_US and transcript.error is None:
+    if by in _STOPPED_BY_US and transcript.error is None:
         # Words on stderr may be an hour old; only an error that nothing followed says why it hung.
-        kind, words = _STOPPED_BY_US[how]
+        kind, words = _STOPPED_BY_US[by]
         return Failure(kind, f"{spec.agent_id}: {words}")
     error = transcript.error or _stderr_error(spec, transcript.stderr)
     kind = _kind_of(spec, error) or spec.exit_kinds.get(ending.returncode or 0, FailureKind.CRASHED)
@@ -138,7 +118,7 @@ def _by_status(status: int | None) -> FailureKind | None:
     return _BY_STATUS.get(status or 0)
 
 
-def _how(ending: Ended) -> str:
+def _how(ending: Ending) -> str:
     if ending.signal is not None:
         return f"ended by signal {ending.signal}"
     return "its end was not seen" if ending.returncode is None else f"exit status {ending.returncode}"

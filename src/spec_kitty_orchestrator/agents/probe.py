@@ -11,7 +11,7 @@ from pathlib import Path
 import trio
 from attrs import frozen
 
-from ..processes.keeper import CommandNotStarted, Kept, KeptSpec, open_kept
+from ..processes.keeper import Command, CommandNotStarted, Keeper, open_keeper
 from . import find_binary
 from .spec import AgentSpec
 
@@ -62,15 +62,15 @@ async def _said_version(binary: Path, environ: Mapping[str, str]) -> str | None:
     argv = (str(binary), "--version")
     answer = bytearray()
     with suppress(CommandNotStarted):
-        async with open_kept(KeptSpec(argv, Path("/"), environ, grace=0.0)) as kept:
+        async with open_keeper(Command(argv, Path("/"), environ, grace=0.0)) as keeper:
             with trio.move_on_after(PROBE_SECONDS):
-                await _read(kept, answer)
-            kept.kill()
+                await _read(keeper, answer)
+            keeper.kill()
     told = _VERSION.search(answer.decode("utf-8", "replace"))
     return told.group() if told else None
 
 
-async def _read(kept: Kept, answer: bytearray) -> None:
+async def _read(keeper: Keeper, answer: bytearray) -> None:
     with suppress(trio.BrokenResourceError):
-        while len(answer) < _ANSWER_BYTES and (chunk := await kept.stdout.receive_some()):
+        while len(answer) < _ANSWER_BYTES and (chunk := await keeper.stdout.receive_some()):
             answer += chunk

@@ -38,7 +38,7 @@ from .errors import (
     MissionEmpty,
     answer,
 )
-from .program import INSTALL_HOST, HostEndpoint, KeptHost, Runner
+from .program import INSTALL_HOST, HostEndpoint, HostUnderKeeper, Runner
 
 T = TypeVar("T")
 OLDEST_CONTRACT = (1, 3, 0)
@@ -75,7 +75,7 @@ class HostClient:
         self.mission = mission
         self.actor = actor
         self.calls = 0
-        self._run = run or KeptHost(endpoint)
+        self._run = run or HostUnderKeeper(endpoint)
         self._slots = trio.CapacityLimiter(min(MOST_IN_FLIGHT, os.cpu_count() or 1))
 
     async def contract_version(self) -> ContractVersion:

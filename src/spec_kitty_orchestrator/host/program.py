@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Protocol
 
 import trio
-from attrs import frozen
+from attrs import field, frozen
 
-from ..processes.keeper import CommandNotStarted, Kept, KeptEnding, KeptSpec, open_kept
+from ..processes.bounds import ORPHANED_CHANGE_SECONDS, ROLLBACK_SECONDS
+from ..processes.keeper import Command, CommandNotStarted, open_keeper
 from .errors import Completed, HostMissing
 
 Runner = Callable[[Sequence[str], bool], Awaitable[Completed]]
@@ -22,12 +23,6 @@ Runner = Callable[[Sequence[str], bool], Awaitable[Completed]]
 HOST_PROGRAM = "spec-kitty"
 HOST_VARIABLE = "SK_ORCH_HOST_BINARY"
 INSTALL_HOST = "pip install --upgrade 'spec-kitty-cli>=3.2.6'"
-
-ROLLBACK_SECONDS = 10.0
-"""What a mutation gets after SIGINT to undo itself before it is killed; measured: under 1 s."""
-
-ORPHAN_PATIENCE_SECONDS = 10.0
-"""What a mutation gets to end by itself when we were killed: five times what one takes."""
 
 STDOUT_KEPT = 16 * 2**20
 STDERR_KEPT = 64 * 2**10
@@ -45,7 +40,7 @@ class HostEndpoint:
     repo_root: Path
     timeout: float = 120.0
     environ: Mapping[str, str] | None = None
-    kill_now: trio.Event | None = None
+    kill_now: trio.Event = field(factory=trio.Event)
 
 
 def find_host_binary(setting: str | None, environ: Mapping[str, str]) -> Path:
@@ -68,7 +63,7 @@ def find_host_binary(setting: str | None, environ: Mapping[str, str]) -> Path:
     return Path(found).absolute()
 
 
-class KeptHost:
+class HostUnderKeeper:
     """Runs the real host under a keeper, so that no host process outlives us, not even on `kill -9`.
 
     Being in a session of its own, it gets no Ctrl-C from the terminal either. When the call is cancelled,
@@ -83,42 +78,28 @@ class KeptHost:
         """Raises HostMissing when the program cannot be started."""
         stdout, stderr = _Tail(STDOUT_KEPT), _Tail(STDERR_KEPT)
         try:
-            async with open_kept(self._spec(args, mutating)) as kept, trio.open_nursery() as nursery:
-                nursery.start_soon(self._kill_when_told, kept)
-                async with trio.open_nursery() as readers:
-                    readers.start_soon(stdout.fill, kept.stdout)
-                    readers.start_soon(stderr.fill, kept.stderr)
-                    ending = await kept.wait()
-                nursery.cancel_scope.cancel()
+            async with open_keeper(self._command(args, mutating)) as keeper, trio.open_nursery() as readers:
+                readers.start_soon(stdout.fill, keeper.stdout)
+                readers.start_soon(stderr.fill, keeper.stderr)
+                ending = await keeper.wait()
         except CommandNotStarted as exc:
             raise HostMissing(exc.message, remedy=INSTALL_HOST) from exc
-        return Completed(_exit_status(ending), bytes(stdout.kept), bytes(stderr.kept))
+        # As the standard library has it, negative for a signal; a lost keeper took the host with it.
+        status = -(ending.signal or signal.SIGKILL) if ending.returncode is None else ending.returncode
+        return Completed(status, bytes(stdout.kept), bytes(stderr.kept))
 
-    async def _kill_when_told(self, kept: Kept) -> None:
-        """A mutation is shielded from the first order to stop; the second one means everything, at once."""
-        if self.endpoint.kill_now is not None:
-            await self.endpoint.kill_now.wait()
-            kept.kill()
-
-    def _spec(self, args: Sequence[str], mutating: bool) -> KeptSpec:
+    def _command(self, args: Sequence[str], mutating: bool) -> Command:
         given = os.environ if self.endpoint.environ is None else self.endpoint.environ
-        env = {name: value for name, value in given.items() if name not in _GIT_VARIABLES}
-        return KeptSpec(
+        return Command(
             argv=(str(self.endpoint.binary), *args),
             cwd=self.endpoint.repo_root,
-            env={**env, "PWD": str(self.endpoint.repo_root)},
-            stdin=None,
+            env={name: value for name, value in given.items() if name not in _GIT_VARIABLES},
             first_signal=signal.SIGINT if mutating else signal.SIGKILL,
-            patience=ORPHAN_PATIENCE_SECONDS if mutating else 0.0,
+            patience=ORPHANED_CHANGE_SECONDS if mutating else 0.0,
             grace=ROLLBACK_SECONDS if mutating else 0.0,
+            # A change is shielded from the first order to stop; the second one means everything, at once.
+            kill_now=self.endpoint.kill_now,
         )
-
-
-def _exit_status(ending: KeptEnding) -> int:
-    """As the standard library has it, negative for a signal; a lost keeper took the host with it."""
-    if ending.returncode is not None:
-        return ending.returncode
-    return -(ending.signal or signal.SIGKILL)
 
 
 class _Stream(Protocol):

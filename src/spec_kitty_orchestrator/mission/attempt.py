@@ -1,4 +1,4 @@
-"""One attempt of one agent: prompt file, command line, environment, process, and what came of it."""
+"""One attempt: one agent, once, in one role, with its prompt file, command, limits, and what came of it."""
 
 from __future__ import annotations
 
@@ -8,22 +8,24 @@ from pathlib import Path
 import trio
 from attrs import frozen
 
-from ..agents.failure import Failure, FailureKind, classify
-from ..agents.spec import CommandContext, CommandLine, Role, command_line
+from ..agents.failure import Failure, classify
+from ..agents.spec import CommandContext, CommandLine, FailureKind, Role, command_line
 from ..agents.transcript import Transcript, open_reader
 from ..host.workspace import Workspace
-from ..processes.agent_process import AgentNotStarted, Ending, Launch, Limits, LogNotWritten
+from ..processes.agent_process import Limits, LogNotWritten
+from ..processes.ending import Ending
 from ..processes.identity import ProcessIdentity
+from ..processes.keeper import Command, CommandNotStarted
 from ..processes.orphans import RUN_MARKER
 from ..report.events import AttemptEnded, AttemptStarted, ProcessesSwept
 from ..report.times import utc_now
-from .context import Run
+from .context import RunContext
 from .records import INTERRUPTED, SUCCEEDED, AttemptRecord
 
 
 @frozen
-class Errand:
-    """What an agent is sent out for."""
+class Attempt:
+    """Who is to do what, where, and in which words it is told."""
 
     wp_id: str
     role: Role
@@ -40,68 +42,80 @@ class AttemptResult:
     failure: Failure | None
 
 
-async def run_errand(run: Run, errand: Errand) -> AttemptResult:
+async def run_attempt(run: RunContext, attempt: Attempt) -> AttemptResult:
     """Runs one agent to its end, with everything recorded: prompt, log, attempt record, events.
 
     Raises:
+        LogNotWritten: the log, or a file that the agent is given, cannot be written.
         trio.Cancelled: the run, or this work package, is being stopped; the agent is gone by then, and
             the attempt is recorded as interrupted, which spends nothing.
-        LogNotWritten: its log or a file beside it cannot be written; it is recorded in the same way.
     """
-    record = _open_record(run, errand)
+    record = _open_record(run, attempt)
     started = trio.current_time()
     try:
-        result, ending = await _run(run, errand, record)
+        result, ending = await _run(run, attempt, record)
     except BaseException:
         record.seconds, record.outcome = trio.current_time() - started, INTERRUPTED
-        _close_record(run, errand, record)
+        _close_record(run, attempt, record)
         raise
     record.seconds = ending.seconds if ending is not None else trio.current_time() - started
     record.swept = ending.swept if ending is not None else ()
     record.usage = result.transcript.usage
     record.outcome = SUCCEEDED if result.failure is None else result.failure.kind.value
     record.message = "" if result.failure is None else result.failure.message
-    _close_record(run, errand, record)
+    _close_record(run, attempt, record)
     return result
 
 
-async def _run(run: Run, errand: Errand, record: AttemptRecord) -> tuple[AttemptResult, Ending | None]:
-    spec = run.agents.specs[errand.agent]
+async def _run(
+    run: RunContext, attempt: Attempt, record: AttemptRecord
+) -> tuple[AttemptResult, Ending | None]:
+    spec = run.agents.specs[attempt.agent]
     reader = open_reader(spec)
+    log = run.repo_root / record.log
 
     def note_keeper(identity: ProcessIdentity) -> None:
         record.keeper = identity
-        run.save(errand.wp_id)
+        run.save(attempt.wp_id)
 
     try:
-        launch = _launch(run, errand, record)
-        ending = await run.agents.start(launch, reader, run.agents.kill_now, note_keeper)
-    except AgentNotStarted as problem:
+        command = _command(run, attempt, log)
+        ending = await run.agents.start(command, log, _limits(run, attempt.agent), reader, note_keeper)
+    except CommandNotStarted as problem:
         return AttemptResult(reader.finish(), Failure(FailureKind.NOT_INSTALLED, problem.message)), None
     transcript = reader.finish()
     return AttemptResult(transcript, classify(spec, ending, transcript)), ending
 
 
-def _launch(run: Run, errand: Errand, record: AttemptRecord) -> Launch:
-    log = run.repo_root / record.log
+def _command(run: RunContext, attempt: Attempt, log: Path) -> Command:
+    """The command of an attempt, with the files that it reads written."""
     prompt_file = log.with_suffix(".prompt.md")
-    _write_private(prompt_file, errand.prompt)
-    line = attempt_command(run, errand, log.parent / log.stem)
-    for path, text in line.files.items():
+    line = attempt_command(run, attempt, log.parent / log.stem)
+    for path, text in {prompt_file: attempt.prompt, **line.files}.items():
         _write_private(path, text)
-    settings = run.settings
-    limits = Limits(
-        timeout=run.agent_settings(errand.agent).timeout_seconds or settings.agents.timeout_seconds,
-        idle_timeout=settings.agents.idle_timeout_seconds,
-        grace=settings.grace_seconds,
+    search = os.pathsep.join(
+        [run.agents.environ.get("PATH", os.defpath), str(run.host.endpoint.binary.parent)]
     )
-    return Launch(line.argv, errand.workspace.path, _environment(run, line), prompt_file, log, limits)
+    return Command(
+        argv=line.argv,
+        cwd=attempt.workspace.path,
+        env={**run.agents.environ, "PATH": search, **line.env, RUN_MARKER: run.run_id},
+        stdin=prompt_file,
+        grace=run.settings.grace_seconds,
+        kill_now=run.agents.kill_now,
+    )
 
 
-def attempt_command(run: Run, errand: Errand, attempt_dir: Path) -> CommandLine:
-    """The exact command line of an errand."""
-    workspace = errand.workspace
-    program = run.agents.programs[errand.agent]
+def _limits(run: RunContext, agent: str) -> Limits:
+    general = run.settings.agents
+    own = run.agent_settings(agent).timeout_seconds
+    return Limits(own or general.timeout_seconds, general.idle_timeout_seconds)
+
+
+def attempt_command(run: RunContext, attempt: Attempt, attempt_dir: Path) -> CommandLine:
+    """The exact command line of an attempt; `attempt_dir` is for files that the agent is given."""
+    workspace = attempt.workspace
+    program = run.agents.programs[attempt.agent]
     assert program is not None  # an agent without a program is never chosen
     context = CommandContext(
         binary=program,
@@ -110,35 +124,29 @@ def attempt_command(run: Run, errand: Errand, attempt_dir: Path) -> CommandLine:
         common_git_dir=workspace.common_git_dir,
         planning_dir=workspace.planning_dir,
         attempt_dir=attempt_dir,
-        settings=run.agent_settings(errand.agent),
+        settings=run.agent_settings(attempt.agent),
     )
-    return command_line(run.agents.specs[errand.agent], errand.role, context)
+    return command_line(run.agents.specs[attempt.agent], attempt.role, context)
 
 
-def _environment(run: Run, line: CommandLine) -> dict[str, str]:
-    host_dir = str(run.host.endpoint.binary.parent)
-    path = os.pathsep.join([*run.agents.environ.get("PATH", os.defpath).split(os.pathsep), host_dir])
-    return {**run.agents.environ, "PATH": path, **line.env, RUN_MARKER: run.run_id}
-
-
-def _open_record(run: Run, errand: Errand) -> AttemptRecord:
-    wp = run.record(errand.wp_id)
-    number = wp.next_number(errand.role)
+def _open_record(run: RunContext, attempt: Attempt) -> AttemptRecord:
+    wp = run.record(attempt.wp_id)
+    number = wp.next_number(attempt.role)
     run.log_dir.mkdir(parents=True, exist_ok=True)
-    while _log_path(run, errand, number).exists():  # left by a run that was killed before it could save
+    while _log_path(run, attempt, number).exists():  # left by a run that was killed before it could save
         number += 1
-    log = str(_log_path(run, errand, number).relative_to(run.repo_root))
-    record = AttemptRecord(errand.role, errand.agent, number, log, started_at=utc_now())
+    log = str(_log_path(run, attempt, number).relative_to(run.repo_root))
+    record = AttemptRecord(attempt.role, attempt.agent, number, log, started_at=utc_now())
     wp.attempts.append(record)
-    run.save(errand.wp_id)
-    run.events.emit(AttemptStarted(errand.wp_id, errand.role.value, errand.agent, number, log))
+    run.save(attempt.wp_id)
+    run.events.emit(AttemptStarted(attempt.wp_id, attempt.role.value, attempt.agent, number, log))
     return record
 
 
-def _close_record(run: Run, errand: Errand, record: AttemptRecord) -> None:
+def _close_record(run: RunContext, attempt: Attempt, record: AttemptRecord) -> None:
     assert record.outcome is not None
     assert record.seconds is not None
-    usage, wp_id = record.usage, errand.wp_id
+    usage, wp_id = record.usage, attempt.wp_id
     run.save(wp_id)
     run.events.emit(
         AttemptEnded(
@@ -158,8 +166,8 @@ def _close_record(run: Run, errand: Errand, record: AttemptRecord) -> None:
         run.events.emit(ProcessesSwept(wp_id, record.agent, record.swept))
 
 
-def _log_path(run: Run, errand: Errand, number: int) -> Path:
-    return run.log_dir / f"{errand.wp_id}-{errand.role.value}-{number}.log"
+def _log_path(run: RunContext, attempt: Attempt, number: int) -> Path:
+    return run.log_dir / f"{attempt.wp_id}-{attempt.role.value}-{number}.log"
 
 
 def _write_private(path: Path, text: str) -> None:

@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import random
 import secrets
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Protocol
 
 import trio
 from attrs import field, frozen
 
 from .. import __version__
-from ..agents.failure import Failure, FailureKind
-from ..agents.spec import AgentSettings, AgentSpec, Role, policy_flags
+from ..agents.failure import Failure
+from ..agents.spec import AgentSettings, AgentSpec, FailureKind, Role, policy_flags
 from ..host.client import HostClient
 from ..host.contract.policy import PolicyMetadata
 from ..host.notes import History
-from ..processes.agent_process import Ending, Launch, OutputSink
-from ..processes.identity import ProcessIdentity
+from ..processes.agent_process import RunAgent
 from ..report.events import EventStream
 from ..settings.values import Settings
 from .agent_pool import Roster
@@ -28,18 +26,6 @@ from .slots import FirstClaim, Slots
 PROGRAM = "spec-kitty-orchestrator"
 
 
-class StartAttempt(Protocol):
-    """Runs one agent process to its end; `process.run_attempt`, or a simulated one."""
-
-    def __call__(
-        self,
-        launch: Launch,
-        sink: OutputSink,
-        kill_now: trio.Event,
-        on_start: Callable[[ProcessIdentity], None],
-    ) -> Awaitable[Ending]: ...
-
-
 @frozen
 class AgentKit:
     """The agents that this run knows, the programs found for them, and how a process is started."""
@@ -47,7 +33,7 @@ class AgentKit:
     specs: Mapping[str, AgentSpec]
     programs: Mapping[str, Path | None]
     environ: Mapping[str, str]
-    start: StartAttempt
+    start: RunAgent
     kill_now: trio.Event
 
 
@@ -61,7 +47,7 @@ def new_roster(kit: AgentKit) -> Roster:
 
 
 @frozen
-class Run:
+class RunContext:
     """One run of one mission.
 
     Attributes:

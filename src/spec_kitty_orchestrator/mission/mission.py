@@ -13,7 +13,7 @@ from ..host.contract.lanes import Lane
 from ..host.contract.payloads import MissionState
 from ..host.errors import HostRefused, MissionNotReady
 from ..report.events import LaneChanged, Notice, WpLeft
-from .context import Run
+from .context import RunContext
 from .outcome import Ended, Outcome
 from .work_package import WorkPackage
 
@@ -58,7 +58,7 @@ class Mission:
         in_flight: the tasks' cancel scopes.
     """
 
-    run: Run
+    run: RunContext
     first: MissionState
     lanes: dict[str, Lane] = field(factory=dict)
     dependencies: dict[str, tuple[str, ...]] = field(factory=dict)

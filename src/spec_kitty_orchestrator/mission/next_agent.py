@@ -8,7 +8,7 @@ from attrs import evolve, frozen
 from ..agents.failure import Failure
 from ..agents.spec import Role
 from ..report.events import AgentDropped, AgentParked, RetryPlanned, WaitingForAgents
-from .context import Run
+from .context import RunContext
 from .rules import (
     Ask,
     DropAgent,
@@ -35,7 +35,7 @@ class NobodyCanWork(Exception):
 class Asking:
     """Asks for agents on behalf of one work package, whose slot is given back while it waits."""
 
-    run: Run
+    run: RunContext
     wp_id: str
     slot: Slot
 

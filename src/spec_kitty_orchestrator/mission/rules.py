@@ -9,7 +9,8 @@ from collections.abc import Mapping, Sequence
 
 from attrs import field, frozen
 
-from ..agents.failure import Failure, FailureKind
+from ..agents.failure import Failure
+from ..agents.spec import FailureKind
 
 NETWORK_PATIENCE = 10  # failures in a row (about six minutes of waiting) until another agent is asked
 FIRST_RETRY_SECONDS, LONGEST_RETRY_SECONDS = 2.0, 60.0

@@ -7,8 +7,8 @@ from contextlib import asynccontextmanager
 
 from attrs import define, field, frozen
 
-from ..agents.failure import Failure, FailureKind
-from ..agents.spec import Role
+from ..agents.failure import Failure
+from ..agents.spec import FailureKind, Role
 from ..errors import WorkspaceError
 from ..host.contract.lanes import Lane
 from ..host.contract.payloads import ResolveWorkspace, ReviewResult, StartImplementation, TransitionRequest
@@ -16,8 +16,8 @@ from ..host.errors import DependenciesNotSatisfied, HostRefused, TransitionRejec
 from ..host.workspace import Claim, Workspace, check_workspace, read_prompt
 from ..report.events import HandoverRefused, LaneChanged, VerdictGiven
 from . import prompts
-from .attempt import AttemptResult, Errand, run_errand
-from .context import Run
+from .attempt import Attempt, AttemptResult, run_attempt
+from .context import RunContext
 from .next_agent import Asking, NobodyCanWork
 from .outcome import Ended, Outcome
 from .prompts import Assignment
@@ -55,7 +55,7 @@ class WorkPackage:
         taken_into_review: this life has taken it into review; asking another time needs no new call.
     """
 
-    run: Run
+    run: RunContext
     wp_id: str
     lane: Lane
     asked_for: Lane | None = None
@@ -162,7 +162,7 @@ class WorkPackage:
             agent = await self.asking.next_agent(role)
             to_heed = (self.record.feedback, self.record.refusal)
             prompt = prompts.work_prompt(self._assignment(workspace, text), *to_heed)
-            result = await run_errand(self.run, Errand(self.wp_id, role, agent, workspace, prompt))
+            result = await run_attempt(self.run, Attempt(self.wp_id, role, agent, workspace, prompt))
             failure = result.failure or await self._hand_over(agent, result)
             if failure is None:
                 return
@@ -199,7 +199,7 @@ class WorkPackage:
             ref = review_reference(self.wp_id, self.record.next_number(role), self.run.nonce())
             await self._take_into_review(agent, ref)
             prompt = prompts.review_prompt(self._assignment(workspace, text), ref)
-            result = await run_errand(self.run, Errand(self.wp_id, role, agent, workspace, prompt))
+            result = await run_attempt(self.run, Attempt(self.wp_id, role, agent, workspace, prompt))
             failure = result.failure
             if failure is None:
                 said = read_verdict(result.transcript.final_text, ref)

@@ -1,6 +1,6 @@
 """Stands above one command and leaves none of its descendants behind; standard library only.
 
-`kept.py` runs `main` with CONTROL REPORT FIRST_SIGNAL PATIENCE GRACE ARGV... and with the folder, the
+`keeper.py` runs `main` with CONTROL REPORT FIRST_SIGNAL PATIENCE GRACE ARGV... and with the folder, the
 environment and the three standard streams that the command shall have. `CONTROL` and `REPORT` are inherited
 pipe ends. `CONTROL` is the lifeline: its other end is held by the orchestrator alone, so end-of-file means
 that the orchestrator is dead; a byte on it is an order (`T`: stop, `K`: kill at once). `REPORT` carries one
@@ -23,20 +23,16 @@ import select
 import signal
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
+
+from .bounds import LEFTOVER_SECONDS, SETTLE_SECONDS, SWEEP_SECONDS
 
 PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
 LINUX = sys.platform == "linux"
 HAS_CHILDREN_FILES = os.path.exists(f"/proc/self/task/{os.getpid()}/children")
 
-SETTLE_SECONDS = 0.02
-"""What is still dying of itself when the command exits is not called left behind."""
-LEFTOVER_SECONDS = 2.0
-"""How long something that the command left behind may take to obey SIGTERM (never more than the grace)."""
-SWEEP_SECONDS = 5.0
-"""How long SIGKILL may need: a bound against what cannot be killed (another user's, stuck in the kernel)."""
 SWEEP_PAUSE_SECONDS = 0.005
 MOST_NAMES = 20
 MOST_REAPED_AT_ONCE = 10_000
@@ -118,6 +114,22 @@ def kill_with_groups(pids: Iterable[int], swept: dict[int, str]) -> None:
         send(pid, signal.SIGKILL)
 
 
+def kill_all(find: Callable[[bool], Iterable[int] | None], swept: dict[int, str]) -> Iterator[float]:
+    """SIGKILL what `find` finds until that is None, or the time is up; yields how long to pause.
+
+    There is no pause while new ones appear: what forks as it flees is caught only in a rush. One that cannot
+    be killed hides its own children: when nothing else is new, `find(True)` looks below it.
+    """
+    until = time.monotonic() + SWEEP_SECONDS
+    seen: set[int] = set()
+    while time.monotonic() < until and (found := find(False)) is not None:
+        pids = set(found)
+        calm = pids <= seen
+        kill_with_groups((find(True) or ()) if calm else pids, swept)
+        seen = pids
+        yield SWEEP_PAUSE_SECONDS if calm else 0.0
+
+
 def become_command(argv: list[str], keeper: int) -> None:
     """In the forked child: a fresh session, fresh signals, death with the keeper; then the command."""
     os.setsid()
@@ -132,7 +144,7 @@ def become_command(argv: list[str], keeper: int) -> None:
     os.execvp(argv[0], argv)
 
 
-class Keeper:
+class KeeperProcess:
     """One command and the orders about it. All times are on the monotonic clock."""
 
     def __init__(self, control: int, report: int, first_signal: int, patience: float, grace: float) -> None:
@@ -250,25 +262,21 @@ class Keeper:
                 return
             self.step(until)
 
-    def sweep(self) -> None:
-        """SIGKILL our children until we have none: what each leaves behind becomes our child in turn.
+    def left(self, deep: bool) -> Iterable[int] | None:
+        """Our children, as what each leaves behind will be, or all below us; None when none is left."""
+        if self.gone:
+            return None
+        if not LINUX:
+            return [-self.command]  # the group is all there is to find without a subreaper
+        return descendants() if deep else children_of(os.getpid())
 
-        No pause while new ones appear: what forks as it flees is caught only in a rush.
-        """
+    def sweep(self) -> None:
+        """SIGKILL until we have no child."""
         with contextlib.suppress(OSError):
             os.setpriority(os.PRIO_PROCESS, 0, -20)
-        until = time.monotonic() + SWEEP_SECONDS
-        seen: set[int] = set()
         self.reap()
-        while not self.gone and time.monotonic() < until:
-            if not LINUX:
-                send(-self.command, signal.SIGKILL)  # all there is to do without a subreaper
-            children = set(children_of(os.getpid()))
-            calm = children <= seen
-            # A child that cannot be killed hides its own: when nothing else is new, look below.
-            kill_with_groups(descendants() if calm else children, self.swept)
-            seen = children
-            self.step(time.monotonic() + (SWEEP_PAUSE_SECONDS if calm else 0))
+        for pause in kill_all(self.left, self.swept):
+            self.step(time.monotonic() + pause)
 
     def keep(self) -> None:
         """The whole life: wait, ask, end."""
@@ -290,7 +298,7 @@ def main(control: str, report: str, first_signal: str, patience: str, grace: str
     for fd in (int(control), int(report)):
         os.set_inheritable(fd, False)
     become_subreaper()
-    keeper = Keeper(int(control), int(report), int(first_signal), float(patience), float(grace))
+    keeper = KeeperProcess(int(control), int(report), int(first_signal), float(patience), float(grace))
     if keeper.start(list(argv)):
         keeper.keep()
     os._exit(0)  # no clean-up of the interpreter: nothing is left to clean, and it costs milliseconds

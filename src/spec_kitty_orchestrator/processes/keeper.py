@@ -19,19 +19,19 @@ from pathlib import Path
 from typing import Any
 
 import trio
-from attrs import frozen
+from attrs import field, frozen
 from trio.abc import ReceiveStream
 
 from ..errors import OrchestratorError
+from .bounds import KEEPER_SECONDS
+from .ending import EndedBy, Ending
 from .identity import ProcessIdentity
 from .orphans import CHILDREN, KEEPER_MARKER, end_orphans
 
-KEEPER = f"""\
-import sys; sys.path.append({str(Path(__file__).parent)!r})
-import _keeper; _keeper.main(*sys.argv[1:])"""
+START_KEEPER = f"""\
+import sys; sys.path.append({str(Path(__file__).parents[1])!r})
+from processes._keeper import main; main(*sys.argv[1:])"""
 """A module's bytecode is cached, a script's is not: compiling it would cost a third of the start."""
-KEEPER_SECONDS = 8.0
-"""What a keeper may need beyond the grace: 2 s for leftovers, 5 s for SIGKILL, 1 s for a busy machine."""
 REPORT_BYTES = 4096
 
 
@@ -40,17 +40,18 @@ class CommandNotStarted(OrchestratorError):
 
 
 @frozen
-class KeptSpec:
+class Command:
     """What to run, and how to stop it.
 
     Attributes:
-        argv: the command; a name without a slash is looked for on the PATH of `env`.
+        argv: the program and its arguments; a name without a slash is looked for on the PATH of `env`.
         cwd: its folder.
-        env: its whole environment.
+        env: its whole environment, save `PWD`: some programs trust that more than their real folder.
         stdin: the file that it reads; nothing when None.
         first_signal: what it and its descendants are asked to stop with.
         patience: seconds that it may go on, to finish, when this process dies; orders are obeyed at once.
         grace: seconds between the first signal and SIGKILL.
+        kill_now: once it is set, the command is killed at once, also while it is being stopped.
     """
 
     argv: tuple[str, ...]
@@ -60,37 +61,18 @@ class KeptSpec:
     first_signal: int = signal.SIGTERM
     patience: float = 0.0
     grace: float = 10.0
+    kill_now: trio.Event = field(factory=trio.Event)
 
 
-@frozen
-class KeptEnding:
-    """How a command ended, with everything below it gone.
-
-    Attributes:
-        returncode: its exit status, or None when a signal ended it or its keeper was lost.
-        signal: the signal that ended it, or None.
-        swept: what it left behind or had to be killed beside it, each as "pid name".
-    """
-
-    returncode: int | None
-    signal: int | None
-    swept: tuple[str, ...]
-
-    @property
-    def keeper_lost(self) -> bool:
-        """The keeper was killed or hung; how the command itself ended is not known."""
-        return self.returncode is None and self.signal is None
-
-
-class Kept:
-    """A command under its keeper; made by `open_kept`.
+class Keeper:
+    """A keeper with its command; made by `open_keeper`.
 
     Attributes:
         stdout, stderr: the command's streams; end-of-file comes when all its descendants have let go of them.
         identity: the keeper's.
     """
 
-    def __init__(self, process: trio.Process, control: int, report: int, spec: KeptSpec, mark: str) -> None:
+    def __init__(self, process: trio.Process, control: int, report: int, command: Command, mark: str) -> None:
         assert process.stdout is not None
         assert process.stderr is not None
         self.stdout: ReceiveStream = process.stdout
@@ -99,32 +81,40 @@ class Kept:
         self._process = process
         self._control = control
         self._reports = trio.lowlevel.FdStream(report)
-        self._spec = spec
+        self._command = command
         self._mark = mark
         self._unread = b""
         self._status: int | None = None
-        self._ending: KeptEnding | None = None
+        self._ending: Ending | None = None
+        self._started = trio.current_time()
         self._give_up_at = float("inf")
         self._reading: trio.CancelScope | None = None
 
     def stop(self) -> None:
         """Ask for the first signal, the grace, SIGKILL. Returns at once; `wait` is bounded from now on."""
-        self._order(b"T", self._spec.grace + KEEPER_SECONDS)
+        self._order(b"T", self._command.grace + KEEPER_SECONDS)
 
     def kill(self) -> None:
         """Ask for SIGKILL now, also while stopping. Returns at once; `wait` is bounded from now on."""
         self._order(b"K", KEEPER_SECONDS)
 
-    async def wait(self) -> KeptEnding:
+    async def wait(self) -> Ending:
         """Wait until the command and all that it started are gone. For one task; may be called again."""
         if self._ending is None:
-            with trio.CancelScope(deadline=self._give_up_at) as self._reading:
-                await self._read_reports()
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._kill_when_told)
+                with trio.CancelScope(deadline=self._give_up_at) as self._reading:
+                    await self._read_reports()
+                nursery.cancel_scope.cancel()
         if self._ending is None:
             with trio.CancelScope(shield=True):
                 await self._end_without_keeper(())
         assert self._ending is not None
         return self._ending
+
+    async def _kill_when_told(self) -> None:
+        await self._command.kill_now.wait()
+        self.kill()
 
     def _order(self, order: bytes, seconds: float) -> None:
         with contextlib.suppress(OSError):  # the keeper is gone, or does not read
@@ -170,18 +160,19 @@ class Kept:
         swept += await end_orphans(self._mark)
         self._ending = self._how_it_ended(tuple(dict.fromkeys(swept)))
 
-    def _how_it_ended(self, swept: tuple[str, ...]) -> KeptEnding:
-        status = self._status
-        if status is not None and status < 0:
-            return KeptEnding(None, -status, swept)
-        return KeptEnding(status, None, swept)
+    def _how_it_ended(self, swept: tuple[str, ...]) -> Ending:
+        status, seconds = self._status, trio.current_time() - self._started
+        if status is None:
+            return Ending(None, None, EndedBy.KEEPER_LOST, swept, seconds)
+        code, signum = (None, -status) if status < 0 else (status, None)
+        return Ending(code, signum, EndedBy.EXITED, swept, seconds)
 
     async def _await_start(self) -> None:
         event = await self._next_report()
         if event is not None and "failed" in event:
             await self._process.wait()
-            self._ending = KeptEnding(None, None, ())
-            raise CommandNotStarted(f"cannot start {self._spec.argv[0]}: {event['failed']}")
+            self._ending = self._how_it_ended(())
+            raise CommandNotStarted(f"cannot start {self._command.argv[0]}: {event['failed']}")
 
     async def _close(self) -> None:
         """Make sure that nothing is left, and let go of every pipe."""
@@ -195,7 +186,7 @@ class Kept:
 
 
 @asynccontextmanager
-async def open_kept(spec: KeptSpec) -> AsyncIterator[Kept]:
+async def open_keeper(command: Command) -> AsyncIterator[Keeper]:
     """Run a command under a keeper; on leaving, however, it is stopped and everything below it is gone.
 
     Leaving is shielded, and bounded by the grace and `KEEPER_SECONDS`; call `kill` first to leave at once.
@@ -203,39 +194,39 @@ async def open_kept(spec: KeptSpec) -> AsyncIterator[Kept]:
     Raises:
         CommandNotStarted: the program or the folder is missing, or may not be executed.
     """
-    kept = await _start(spec)
+    keeper = await _start(command)
     try:
-        await kept._await_start()
-        yield kept
+        await keeper._await_start()
+        yield keeper
     finally:
         with trio.CancelScope(shield=True):
-            await kept._close()
+            await keeper._close()
 
 
-async def _start(spec: KeptSpec) -> Kept:
+async def _start(command: Command) -> Keeper:
     """Start the keeper. Both of our pipe ends are close-on-exec: no other child may hold the lifeline."""
     mark = uuid.uuid4().hex
     with ExitStack() as ours, ExitStack() as theirs:
         control_read, control = _pipe(theirs, ours)
         report, report_write = _pipe(ours, theirs)
         os.set_blocking(control, False)
-        options = (control_read, report_write, int(spec.first_signal), spec.patience, spec.grace)
-        with _explained(spec):
-            stdin = _open_stdin(spec, theirs)
+        options = (control_read, report_write, int(command.first_signal), command.patience, command.grace)
+        with _explained(command):
+            stdin = _open_stdin(command, theirs)
             async with CHILDREN.starting:
                 process = await trio.lowlevel.open_process(
-                    [sys.executable, "-I", "-S", "-c", KEEPER, *map(str, options), *spec.argv],
+                    [sys.executable, "-I", "-S", "-c", START_KEEPER, *map(str, options), *command.argv],
                     stdin=stdin,
                     stdout=subprocess.PIPE,
                     stderr=subprocess.PIPE,
-                    cwd=spec.cwd,
-                    env={**spec.env, KEEPER_MARKER: mark},
+                    cwd=command.cwd,
+                    env={**command.env, "PWD": str(command.cwd), KEEPER_MARKER: mark},
                     pass_fds=(control_read, report_write),
                     start_new_session=True,
                 )
                 CHILDREN.keepers.add(process.pid)
         ours.pop_all()
-    return Kept(process, control, report, spec, mark)
+    return Keeper(process, control, report, command, mark)
 
 
 def _pipe(reader: ExitStack, writer: ExitStack) -> tuple[int, int]:
@@ -246,17 +237,17 @@ def _pipe(reader: ExitStack, writer: ExitStack) -> tuple[int, int]:
     return read, write
 
 
-def _open_stdin(spec: KeptSpec, theirs: ExitStack) -> int:
-    if spec.stdin is None:
+def _open_stdin(command: Command, theirs: ExitStack) -> int:
+    if command.stdin is None:
         return subprocess.DEVNULL
-    descriptor = os.open(spec.stdin, os.O_RDONLY | os.O_CLOEXEC)
+    descriptor = os.open(command.stdin, os.O_RDONLY | os.O_CLOEXEC)
     theirs.callback(os.close, descriptor)
     return descriptor
 
 
 @contextmanager
-def _explained(spec: KeptSpec) -> Iterator[None]:
+def _explained(command: Command) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise CommandNotStarted(f"cannot start {spec.argv[0]} in {spec.cwd}: {error}") from error
+        raise CommandNotStarted(f"cannot start {command.argv[0]} in {command.cwd}: {error}") from error

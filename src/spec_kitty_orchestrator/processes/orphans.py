@@ -12,16 +12,13 @@ import psutil
 import trio
 import trio.lowlevel
 
-from ._keeper import become_subreaper, children_of, kill_with_groups
+from ._keeper import become_subreaper, children_of, kill_all
+from .bounds import KEEPER_OF_THE_DEAD_SECONDS
 
 RUN_MARKER = "SPEC_KITTY_ORCHESTRATOR_RUN"
 """The environment variable that holds the run id, in every process that a run has started."""
 KEEPER_MARKER = "SPEC_KITTY_ORCHESTRATOR_KEEPER"
 """The environment variable that is different under each keeper."""
-END_SECONDS = 5.0
-"""How long SIGKILL may need, as in the keeper."""
-KEEPER_SECONDS = 3.0
-"""What a live keeper may need beyond its grace: 2 s for what its command left behind, 1 s for the rest."""
 LOOK_AGAIN_SECONDS = 0.05
 RUSH_SECONDS = 0.05
 """How long everything else may have to stand still for it."""
@@ -30,8 +27,8 @@ RUSH_SECONDS = 0.05
 class Children:
     """Which children of this process are its own: a stranger among them is an orphan of a lost keeper.
 
-    Only `kept.py` changes `keepers`. Whoever starts a child holds `starting` until its pid stands there, and
-    whoever looks for strangers holds it too.
+    Only `keeper.py` changes `keepers`. Whoever starts a child holds `starting` until its pid stands there,
+    and whoever looks for strangers holds it too.
     """
 
     def __init__(self) -> None:
@@ -67,7 +64,7 @@ async def sweep_run(run_id: str, grace: float) -> tuple[str, ...]:
 
     Returns what was found, each as "pid name".
     """
-    return await end_all(lambda: find_survivors(run_id), grace + KEEPER_SECONDS)
+    return await end_all(lambda: find_survivors(run_id), grace + KEEPER_OF_THE_DEAD_SECONDS)
 
 
 async def end_orphans(keeper_mark: str) -> tuple[str, ...]:
@@ -78,27 +75,28 @@ async def end_orphans(keeper_mark: str) -> tuple[str, ...]:
     if not CHILDREN.adopting:
         return await end_all(lambda: find_marked(KEEPER_MARKER, keeper_mark), 0)
     swept: dict[int, str] = {}
-    give_up_at = trio.current_time() + END_SECONDS
     async with CHILDREN.starting:
-        while _end_strangers(swept) and trio.current_time() < give_up_at:
-            await trio.lowlevel.checkpoint()
+        rush_until = time.monotonic() + RUSH_SECONDS
+        for pause in kill_all(_strangers_left, swept):
+            if pause or time.monotonic() > rush_until:
+                await trio.sleep(pause)
+                rush_until = time.monotonic() + RUSH_SECONDS
     return tuple(name for name in swept.values() if name)
 
 
-def _end_strangers(swept: dict[int, str]) -> bool:
-    """Kill and reap our strangers until there are none, in one go: what forks as it flees is lost to a pause.
-
-    What they leave behind becomes a stranger in turn. Returns whether any are left after `RUSH_SECONDS`.
-    """
-    until = time.monotonic() + RUSH_SECONDS
+def _strangers_left(_deep: bool) -> list[int] | None:
+    """The living among our strangers, the dead reaped; what those left behind is a stranger in turn."""
     while strangers := CHILDREN.strangers():
-        kill_with_groups(strangers, swept)
-        for pid in strangers:
-            with contextlib.suppress(ChildProcessError):
-                os.waitpid(pid, os.WNOHANG)
-        if time.monotonic() > until:
-            return True
-    return False
+        if living := [pid for pid in strangers if not _reap(pid)]:
+            return living
+    return None
+
+
+def _reap(pid: int) -> bool:
+    try:
+        return os.waitpid(pid, os.WNOHANG)[0] == pid
+    except ChildProcessError:
+        return True
 
 
 async def end_all(find: Callable[[], Iterable[psutil.Process]], grace: float) -> tuple[str, ...]:
@@ -111,19 +109,22 @@ async def end_all(find: Callable[[], Iterable[psutil.Process]], grace: float) ->
     """
     found: dict[int, str] = {}
     asked: set[int] = set()
-    kill_at = trio.current_time() + grace
-    while (now := trio.current_time()) < kill_at + END_SECONDS:
+
+    def look() -> dict[int, psutil.Process]:
         left = _with_descendants(find())
-        if not left:
-            break
         for pid, process in left.items():
             found.setdefault(pid, f"{pid} {_name(process)}")
-            if now >= kill_at:
-                _kill(process)
-            elif pid not in asked and _parent(process) not in left:
+        return left
+
+    kill_at = trio.current_time() + grace
+    while trio.current_time() < kill_at and (left := look()):
+        for pid, process in left.items():
+            if pid not in asked and _parent(process) not in left:
                 asked.add(pid)
                 _send(process, signal.SIGTERM)
                 _send(process, signal.SIGCONT)
+        await trio.sleep(LOOK_AGAIN_SECONDS)
+    for _ in kill_all(lambda _: [pid for pid, each in look().items() if each.is_running()] or None, found):
         await trio.sleep(LOOK_AGAIN_SECONDS)
     return tuple(found.values())
 
@@ -136,11 +137,6 @@ def _with_descendants(processes: Iterable[psutil.Process]) -> dict[int, psutil.P
         with contextlib.suppress(psutil.Error):
             every.update((child.pid, child) for child in process.children(recursive=True))
     return {pid: process for pid, process in every.items() if _is_alive(process)}
-
-
-def _kill(process: psutil.Process) -> None:
-    if process.is_running():  # still the same one
-        kill_with_groups([process.pid], {})
 
 
 def _send(process: psutil.Process, signum: int) -> None:

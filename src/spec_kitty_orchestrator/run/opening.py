@@ -16,7 +16,8 @@ from ..errors import NoAgentCanWork, UsageError
 from ..host.client import HostClient
 from ..host.contract.payloads import MissionState
 from ..host.program import HostEndpoint, find_host_binary
-from ..mission.context import AgentKit, StartAttempt, policy_for
+from ..mission.context import AgentKit, policy_for
+from ..processes.agent_process import RunAgent
 from ..settings.loading import load_settings
 from ..settings.values import Flags, Settings
 
@@ -45,7 +46,7 @@ class Opened:
     host: HostClient
     mission: MissionState
 
-    def agent_kit(self, start: StartAttempt, kill_now: trio.Event) -> AgentKit:
+    def agent_kit(self, start: RunAgent, kill_now: trio.Event) -> AgentKit:
         """The agents, and how one is started."""
         return AgentKit(self.specs, self.programs, self.request.environ, start, kill_now)
 

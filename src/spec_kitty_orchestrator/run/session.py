@@ -14,10 +14,10 @@ from ..errors import ExitCode, find_known
 from ..host.client import HostClient
 from ..host.notes import History
 from ..host.program import Runner
-from ..mission.context import AgentKit, Run, new_roster
+from ..mission.context import AgentKit, RunContext, new_roster
 from ..mission.mission import Mission, MissionEnd
 from ..mission.slots import Slots
-from ..processes.agent_process import run_attempt
+from ..processes.agent_process import run_agent
 from ..processes.orphans import RUN_MARKER, adopt_orphans, sweep_run
 from ..report.board import Board, Display, open_display
 from ..report.events import EventStream, JsonLines, Notice, RunEnded, RunStarted
@@ -81,7 +81,7 @@ async def _supervise(request: Request, stop: StopControl, resume: bool) -> ExitC
             held.enter_context(run_lock(request.repo_root, store))
         state = open_state(opened, store, resume=resume)
         adopt_orphans()
-        run = open_run(opened, store, state, opened.agent_kit(run_attempt, stop.kill_now))
+        run = open_run(opened, store, state, opened.agent_kit(run_agent, stop.kill_now))
         session = Session(opened, store, state, stop, run)
         with open_display() as display, session.recording(display):
             session.tell_what_begins(swept, resumed=resume)
@@ -90,12 +90,12 @@ async def _supervise(request: Request, stop: StopControl, resume: bool) -> ExitC
 
 def open_run(
     opened: Opened, store: RunStore, state: RunState, kit: AgentKit, ask_host: Runner | None = None
-) -> Run:
+) -> RunContext:
     """The services of a run; `ask_host` runs the host's commands in place of a process for each."""
     environ = {**opened.request.environ, RUN_MARKER: state.run_id}
     endpoint = evolve(opened.host.endpoint, environ=environ, kill_now=kit.kill_now)
     host, events = HostClient(endpoint, state.mission, state.actor, ask_host), EventStream()
-    return Run(
+    return RunContext(
         repo_root=opened.request.repo_root,
         run_id=state.run_id,
         settings=opened.settings,
@@ -118,7 +118,7 @@ class Session:
     store: RunStore
     state: RunState
     stop: StopControl
-    run: Run
+    run: RunContext
 
     def tell_what_begins(self, swept: tuple[str, ...], *, resumed: bool) -> None:
         """The first events: the run, what its predecessor left behind, who is missing."""

@@ -12,6 +12,7 @@ from types import FrameType
 import trio
 
 from ..errors import ExitCode, UsageError
+from ..processes.bounds import KILLED_SECONDS, SAME_EVENT_SECONDS, orderly_stop_seconds
 from ..processes.identity import ProcessIdentity
 from ..processes.orphans import RUN_MARKER as RUN_MARKER
 from ..processes.orphans import find_survivors as find_survivors
@@ -22,10 +23,6 @@ EXIT_CODES: dict[int, ExitCode] = {
     signal.SIGTERM: ExitCode.TERMINATED,
     signal.SIGHUP: ExitCode.HUNG_UP,
 }
-SAME_EVENT_SECONDS = 0.1
-"""Signals this close are one event: a shell and the terminal both send SIGHUP, a wrapper passes Ctrl-C on."""
-FORCE_AFTER_SECONDS = 10.0
-"""What a run may need beyond its agents' grace before `abort` takes it for hung."""
 LOOK_AGAIN_SECONDS = 0.05
 PROGRESS_SECONDS = 1.0
 
@@ -118,8 +115,8 @@ async def stop_live_run(
 ) -> bool:
     """Ask a live run to stop as SIGTERM does, and wait until its process is gone.
 
-    After `grace` and `FORCE_AFTER_SECONDS` it is killed; its keepers then end their agents by themselves,
-    which `sweep_run` sees to.
+    After the longest that an orderly stop can take it is killed; its keepers then end their agents by
+    themselves, which `sweep_run` sees to.
 
     Args:
         progress: is told about once a second for how many seconds we have waited.
@@ -133,11 +130,11 @@ async def stop_live_run(
     began = trio.current_time()
     _signal(orchestrator, signal.SIGTERM)
     _signal(orchestrator, signal.SIGCONT)  # a suspended one hears nothing
-    if await _gone_within(orchestrator, grace + FORCE_AFTER_SECONDS, progress):
+    if await _gone_within(orchestrator, orderly_stop_seconds(grace), progress):
         return True
     _signal(orchestrator, signal.SIGKILL)
     waited = trio.current_time() - began
-    await _gone_within(orchestrator, FORCE_AFTER_SECONDS, lambda seconds: progress(waited + seconds))
+    await _gone_within(orchestrator, KILLED_SECONDS, lambda seconds: progress(waited + seconds))
     return False
 
 

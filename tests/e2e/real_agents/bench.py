@@ -15,7 +15,9 @@ from spec_kitty_orchestrator.agents.failure import Failure, classify
 from spec_kitty_orchestrator.agents.spec import AgentSettings, AgentSpec, CommandContext, Role, command_line
 from spec_kitty_orchestrator.agents.transcript import Transcript, open_reader
 from spec_kitty_orchestrator.mission.prompts import Assignment, implementation_prompt, review_prompt
-from spec_kitty_orchestrator.processes.agent_process import Ending, Launch, Limits, run_attempt
+from spec_kitty_orchestrator.processes.agent_process import Limits, run_agent
+from spec_kitty_orchestrator.processes.ending import Ending
+from spec_kitty_orchestrator.processes.keeper import Command
 
 from .rigs import Rig
 
@@ -129,10 +131,11 @@ class Bench:
         prompt = attempt_dir / "prompt.md"
         prompt.write_text(self._prompt(role))
         env = {**self.environ, MARK: self.mark, **line.env}
-        limits = Limits(timeout=seconds, grace=2.0)
-        launch = Launch(line.argv, self.workspace, env, prompt, attempt_dir / "log", limits)
+        command = Command(line.argv, self.workspace, env, stdin=prompt, grace=2.0)
         reader = open_reader(self.spec)
-        ending = await run_attempt(launch, reader, trio.Event(), lambda _: None)
+        ending = await run_agent(
+            command, attempt_dir / "log", Limits(timeout=seconds), reader, lambda _: None
+        )
         transcript = reader.finish()
         return Outcome(ending, transcript, classify(self.spec, ending, transcript))
 

@@ -7,7 +7,7 @@ import trio
 
 from spec_kitty_orchestrator.agents.spec import FailureKind, Role
 from spec_kitty_orchestrator.mission.verdict import read_verdict
-from spec_kitty_orchestrator.processes.agent_process import EndedBy
+from spec_kitty_orchestrator.processes.ending import EndedBy
 
 from .bench import REVIEW_REF, nap_seconds
 from .conftest import NewBench, cli_path

@@ -11,7 +11,7 @@ from spec_kitty_orchestrator.agents import get_agent
 from spec_kitty_orchestrator.agents.failure import Failure, classify
 from spec_kitty_orchestrator.agents.spec import AgentSpec
 from spec_kitty_orchestrator.agents.transcript import Transcript, TranscriptReader, open_reader
-from spec_kitty_orchestrator.processes.agent_process import EndedBy, Ending
+from spec_kitty_orchestrator.processes.ending import EndedBy, Ending
 
 FOLDER = Path(__file__).parents[2] / "data" / "captures"
 

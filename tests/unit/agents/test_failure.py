@@ -7,9 +7,10 @@ from datetime import datetime, timezone
 import pytest
 
 from spec_kitty_orchestrator.agents import get_agent
-from spec_kitty_orchestrator.agents.failure import Failure, FailureKind, classify
+from spec_kitty_orchestrator.agents.failure import Failure, classify
+from spec_kitty_orchestrator.agents.spec import FailureKind
 from spec_kitty_orchestrator.agents.transcript import AgentError, Transcript, open_reader
-from spec_kitty_orchestrator.processes.agent_process import EndedBy, Ending
+from spec_kitty_orchestrator.processes.ending import EndedBy, Ending
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=timezone.utc)
 CODEX = get_agent("codex")

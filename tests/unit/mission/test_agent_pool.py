@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from spec_kitty_orchestrator.agents.failure import Failure, FailureKind
+from spec_kitty_orchestrator.agents.failure import Failure
+from spec_kitty_orchestrator.agents.spec import FailureKind
 from spec_kitty_orchestrator.mission.agent_pool import Roster
 
 

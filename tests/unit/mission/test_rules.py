@@ -7,7 +7,8 @@ from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spec_kitty_orchestrator.agents.failure import Failure, FailureKind
+from spec_kitty_orchestrator.agents.failure import Failure
+from spec_kitty_orchestrator.agents.spec import FailureKind
 from spec_kitty_orchestrator.mission.rules import (
     LIES_IN_THE_AGENT,
     NETWORK_PATIENCE,

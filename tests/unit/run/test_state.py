@@ -9,8 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from spec_kitty_orchestrator.agents.failure import FailureKind
-from spec_kitty_orchestrator.agents.spec import Role
+from spec_kitty_orchestrator.agents.spec import FailureKind, Role
 from spec_kitty_orchestrator.agents.transcript import Usage
 from spec_kitty_orchestrator.errors import StateFileError
 from spec_kitty_orchestrator.host.contract.lanes import Lane

@@ -11,8 +11,9 @@ import trio
 import trio.testing
 
 from spec_kitty_orchestrator.errors import ExitCode
+from spec_kitty_orchestrator.processes.bounds import SAME_EVENT_SECONDS
 from spec_kitty_orchestrator.processes.identity import ProcessIdentity
-from spec_kitty_orchestrator.run.stopping import SAME_EVENT_SECONDS, StopControl, stop_live_run
+from spec_kitty_orchestrator.run.stopping import StopControl, stop_live_run
 
 INT, TERM, HUP = signal.SIGINT, signal.SIGTERM, signal.SIGHUP
 SHORTLY, LATER = SAME_EVENT_SECONDS / 2, SAME_EVENT_SECONDS * 2

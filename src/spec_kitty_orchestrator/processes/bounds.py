@@ -1,0 +1,47 @@
+"""Every bound on a stop, in one table, in seconds; what a setting bounds (`grace_seconds`) comes on top.
+
+Standard library only, and little of it: each keeper loads this file.
+"""
+
+from __future__ import annotations
+
+# In the keeper, after the grace.
+SETTLE_SECONDS = 0.02
+"""What is still dying of itself when the command exits is not called left behind."""
+LEFTOVER_SECONDS = 2.0
+"""How long something that the command left behind may take to obey SIGTERM (never more than the grace)."""
+SWEEP_SECONDS = 5.0
+"""How long SIGKILL may need: a bound against what cannot be killed (another user's, stuck in the kernel)."""
+
+# Above the keeper.
+BUSY_SECONDS = 1.0
+"""What a busy machine adds."""
+KEEPER_SECONDS = LEFTOVER_SECONDS + SWEEP_SECONDS + BUSY_SECONDS
+"""What a keeper may need beyond the grace until it has reported the end; then it is taken for lost."""
+KEEPER_OF_THE_DEAD_SECONDS = LEFTOVER_SECONDS + BUSY_SECONDS
+"""What a keeper of a run that is dead may need beyond the grace before we take over: SIGKILL is ours then."""
+EXIT_SECONDS = 10.0
+"""From a complete transcript to the agent's exit; then it is stopped, and its success stands."""
+DRAIN_SECONDS = 5.0
+"""From an agent's end, with every descendant gone, to the end of its output."""
+
+# The host, in place of a grace.
+ROLLBACK_SECONDS = 10.0
+"""What a change gets after SIGINT to undo itself before it is killed; measured: under 1 s."""
+ORPHANED_CHANGE_SECONDS = 10.0
+"""What a change gets to end by itself when we were killed: five times what one takes."""
+
+# The whole run.
+SAME_EVENT_SECONDS = 0.1
+"""Signals this close are one event: a shell and the terminal both send SIGHUP, a wrapper passes Ctrl-C on."""
+KILLED_SECONDS = 10.0
+"""What a process may need to be gone after SIGKILL."""
+
+
+def orderly_stop_seconds(grace: float) -> float:
+    """The longest that a run may take to stop its agents, each step at its bound; `abort` waits as long.
+
+    A keeper ends its agent, or is taken for lost and its orphans are ended from above; then comes the rest of
+    the output.
+    """
+    return grace + KEEPER_SECONDS + SWEEP_SECONDS + DRAIN_SECONDS

@@ -1,0 +1,35 @@
+"""How a command ended: a value, for whoever asked for the command and for whoever judges its end."""
+
+from __future__ import annotations
+
+import enum
+
+from attrs import frozen
+
+
+class EndedBy(enum.Enum):
+    """Why a command ended."""
+
+    EXITED = "exited"
+    COMPLETED = "completed"  # an agent whose transcript was complete did not exit; its success stands
+    TIMEOUT = "timeout"
+    IDLE = "idle"
+    KEEPER_LOST = "keeper lost"  # killed, or hung: how the command itself ended is not known
+
+
+@frozen
+class Ending:
+    """How a command ended, with everything below it gone.
+
+    Attributes:
+        returncode: its exit status, None when a signal ended it or nobody knows.
+        signal: the signal that ended it, or None.
+        swept: what it left behind or had to be killed beside it, each as "pid name".
+        seconds: from its start until everything was gone.
+    """
+
+    returncode: int | None
+    signal: int | None
+    ended_by: EndedBy
+    swept: tuple[str, ...]
+    seconds: float
