@@ -17,7 +17,7 @@ from attrs import evolve
 
 from spec_kitty_orchestrator.processes.ending import EndedBy, Ending
 from spec_kitty_orchestrator.processes.identity import ProcessIdentity
-from spec_kitty_orchestrator.processes.keeper import Command, Keeper, open_keeper
+from spec_kitty_orchestrator.processes.keeper import START_KEEPER, Command, Keeper, open_keeper
 from spec_kitty_orchestrator.processes.orphans import CHILDREN, RUN_MARKER
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the arena sees processes in /proc")
