@@ -151,7 +151,7 @@ async def test_the_loss_of_a_keeper_costs_nobody_elses_child(
     async with open_keeper(shell(arena, "echo up; exec sleep 60")) as keeper:
         assert await keeper.stdout.receive_some() == b"up\n"
         os.kill(keeper.identity.pid, signal.SIGKILL)
-        assert (await keeper.wait()).keeper_lost
+        assert (await keeper.wait()).ended_by is EndedBy.KEEPER_LOST
     assert bystander.poll() is None
 
 

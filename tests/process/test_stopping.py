@@ -210,7 +210,7 @@ async def test_what_is_left_of_a_dead_run_is_found_by_its_mark_and_ended(arena: 
 def test_a_child_with_a_cleared_environment_is_ended_with_its_marked_parent(
     arena: Any, eventually: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(survivors, "KEEPER_SECONDS", 0.0)
+    monkeypatch.setattr(survivors, "KEEPER_OF_THE_DEAD_SECONDS", 0.0)
     arena.is_init = True
     command = ["sh", "-c", NAMELESS_CHILD, sys.executable, arena.mark]
     with subprocess.Popen(command, env={**os.environ, shutdown.RUN_MARKER: arena.mark}):
