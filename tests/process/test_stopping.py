@@ -16,7 +16,7 @@ import trio
 from spec_kitty_orchestrator.processes import orphans as survivors
 from spec_kitty_orchestrator.processes.identity import ProcessIdentity
 from spec_kitty_orchestrator.processes.orphans import find_survivors, sweep_run
-from spec_kitty_orchestrator.run import stopping as shutdown
+from spec_kitty_orchestrator.run import stopping
 from spec_kitty_orchestrator.run.stopping import stop_live_run
 
 from .kinds import STAYING
@@ -169,19 +169,19 @@ async def test_abort_stops_a_suspended_run(arena: Any) -> None:
 async def test_abort_forces_a_run_that_does_not_hear(
     arena: Any, eventually: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(shutdown, "orderly_stop_seconds", lambda grace: grace + 0.2)
+    monkeypatch.setattr(stopping, "orderly_stop_seconds", lambda grace: grace + 0.2)
     arena.is_init = True
     launch = arena.launch("nameless_grandchild")
     driver = arena.drive(launch, deaf=True)
     driver.await_ready()
     assert not await stop_live_run(ProcessIdentity.of(driver.pid), grace=0.1)
     assert driver.finish()[0] == -signal.SIGKILL
-    await sweep_run(launch.command.env[shutdown.RUN_MARKER], grace=2.0)
+    await sweep_run(launch.command.env[RUN_MARKER], grace=2.0)
     assert eventually(lambda: not arena.left())
 
 
 async def test_abort_says_how_long_it_has_waited(arena: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(shutdown, "PROGRESS_SECONDS", 0.05)
+    monkeypatch.setattr(stopping, "PROGRESS_SECONDS", 0.05)
     driver = drive(arena, "ignore")
     told: list[float] = []
     await stop_live_run(ProcessIdentity.of(driver.pid), grace=1.0, progress=told.append)
@@ -200,7 +200,7 @@ async def test_what_is_left_of_a_dead_run_is_found_by_its_mark_and_ended(arena: 
     os.kill(driver.keepers[0], signal.SIGKILL)
     os.kill(driver.pid, signal.SIGKILL)
     driver.finish()
-    run_id = launch.command.env[shutdown.RUN_MARKER]
+    run_id = launch.command.env[RUN_MARKER]
     assert find_survivors(run_id)
     assert await sweep_run(run_id, grace=0.2)
     assert find_survivors(run_id) == []
@@ -213,7 +213,7 @@ def test_a_child_with_a_cleared_environment_is_ended_with_its_marked_parent(
     monkeypatch.setattr(survivors, "KEEPER_OF_THE_DEAD_SECONDS", 0.0)
     arena.is_init = True
     command = ["sh", "-c", NAMELESS_CHILD, sys.executable, arena.mark]
-    with subprocess.Popen(command, env={**os.environ, shutdown.RUN_MARKER: arena.mark}):
+    with subprocess.Popen(command, env={**os.environ, RUN_MARKER: arena.mark}):
         assert eventually(lambda: (len(arena.left()), len(find_survivors(arena.mark))) == (2, 1))
         swept = trio.run(sweep_run, arena.mark, 0.2)
         assert arena.left() == []
@@ -224,6 +224,6 @@ def test_another_users_run_is_refused_with_a_reason(monkeypatch: pytest.MonkeyPa
     def refuse(pid: int, signum: int) -> None:
         raise PermissionError
 
-    monkeypatch.setattr(shutdown.os, "kill", refuse)
-    with pytest.raises(shutdown.UsageError, match="belongs to another user"):
+    monkeypatch.setattr(stopping.os, "kill", refuse)
+    with pytest.raises(stopping.UsageError, match="belongs to another user"):
         trio.run(stop_live_run, ProcessIdentity.of(os.getpid()), 1.0)

@@ -11,7 +11,7 @@ from ..report.events import EventStream, Notice
 from .client import HostClient
 
 
-class History:
+class Notes:
     """Notes on their way to the host. Nobody waits for them but the end of the run."""
 
     def __init__(self, host: HostClient, events: EventStream) -> None:

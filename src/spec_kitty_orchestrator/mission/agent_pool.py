@@ -15,7 +15,7 @@ from .rules import Availability, parking_seconds
 
 
 @define
-class Roster:
+class AgentPool:
     """The agents' state during one run; `clock` gives seconds, the same that waiting is done by."""
 
     clock: Callable[[], float]
@@ -24,7 +24,7 @@ class Roster:
     _strikes: dict[str, int] = field(factory=dict)
 
     def availability(self) -> Availability:
-        """The state as a value, for `decide.choose_agent`."""
+        """The state as a value, for `rules.choose_agent`."""
         return Availability(self.clock(), dict(self._out), dict(self._parked))
 
     def drop(self, agent: str, failure: Failure) -> bool:

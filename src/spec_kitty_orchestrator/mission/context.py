@@ -15,11 +15,11 @@ from ..agents.failure import Failure
 from ..agents.spec import AgentSettings, AgentSpec, FailureKind, Role, policy_flags
 from ..host.client import HostClient
 from ..host.contract.policy import PolicyMetadata
-from ..host.notes import History
+from ..host.notes import Notes
 from ..processes.agent_process import RunAgent
 from ..report.events import EventStream
 from ..settings.values import Settings
-from .agent_pool import Roster
+from .agent_pool import AgentPool
 from .records import WpRecord
 from .slots import FirstClaim, Slots
 
@@ -37,13 +37,13 @@ class AgentKit:
     kill_now: trio.Event
 
 
-def new_roster(kit: AgentKit) -> Roster:
-    """A roster on which the agents that are not installed are out from the start."""
-    roster = Roster(trio.current_time)
+def new_pool(kit: AgentKit) -> AgentPool:
+    """A pool in which the agents that are not installed are out from the start."""
+    pool = AgentPool(trio.current_time)
     for agent, program in kit.programs.items():
         if program is None:
-            roster.drop(agent, Failure(FailureKind.NOT_INSTALLED, "not installed (not on PATH)"))
-    return roster
+            pool.drop(agent, Failure(FailureKind.NOT_INSTALLED, "not installed (not on PATH)"))
+    return pool
 
 
 @frozen
@@ -65,9 +65,9 @@ class RunContext:
     record: Callable[[str], WpRecord]
     save: Callable[[str], None]
     events: EventStream
-    roster: Roster
+    pool: AgentPool
     slots: Slots
-    history: History
+    notes: Notes
     workspaces: dict[Path, trio.Lock] = field(factory=dict)
     first_claim: FirstClaim = field(factory=FirstClaim)
     jitter: Callable[[], float] = random.random

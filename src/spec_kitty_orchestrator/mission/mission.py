@@ -81,7 +81,7 @@ class Mission:
         send, receive = trio.open_memory_channel["Look | None"](math.inf)
         self.run.slots.freed = lambda: send.send_nowait(None)
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(self.run.history.keep)
+            nursery.start_soon(self.run.notes.keep)
             looking = trio.CancelScope()
             nursery.start_soon(self._keep_looking, send, looking)
             try:
@@ -93,7 +93,7 @@ class Mission:
                 broken = problem  # raised below: out of a nursery it would come wrapped in a group
                 nursery.cancel_scope.cancel()
             looking.cancel()
-            self.run.history.close()
+            self.run.notes.close()
         if broken is not None:
             raise broken
         return await self._finish()
@@ -139,7 +139,7 @@ class Mission:
             outcome = Outcome(Ended.LEFT, self.lanes[wp_id], "moved by someone else while we worked on it")
         del self.in_flight[wp_id], self._living[wp_id]
         self._note_change(wp_id)
-        self._settle(wp_id, outcome)
+        self._record_end(wp_id, outcome)
         send.send_nowait(None)
 
     async def _live(self, work_package: WorkPackage) -> Outcome:
@@ -164,7 +164,7 @@ class Mission:
         )
         return f"internal error: {bug!r}; see {path.relative_to(self.run.repo_root)}"
 
-    def _settle(self, wp_id: str, outcome: Outcome) -> None:
+    def _record_end(self, wp_id: str, outcome: Outcome) -> None:
         self.lanes[wp_id], self.outcomes[wp_id] = outcome.lane, outcome
         self.ready.discard(wp_id)
         if outcome.ended is Ended.ACCEPTED:

@@ -1,4 +1,4 @@
-"""Who is asked next: carries out for one work package what `decide.py` decides about agents."""
+"""Who is asked next: carries out for one work package what `rules.py` decides about agents."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class NobodyCanWork(Exception):
 
 
 @frozen
-class Asking:
+class AgentPicker:
     """Asks for agents on behalf of one work package, whose slot is given back while it waits."""
 
     run: RunContext
@@ -48,12 +48,12 @@ class Asking:
         while True:
             record = self.run.record(self.wp_id)
             candidates = self.candidates(role)
-            choice = choose_agent(candidates, record.tallies.get(role, {}), self.run.roster.availability())
+            choice = choose_agent(candidates, record.tallies.get(role, {}), self.run.pool.availability())
             if isinstance(choice, Ask):
                 return choice.agent
             if isinstance(choice, NobodyLeft):
                 raise NobodyCanWork(choice)
-            seconds = max(0.0, choice.until - self.run.roster.clock())
+            seconds = max(0.0, choice.until - self.run.pool.clock())
             self.run.events.emit(WaitingForAgents(self.wp_id, choice.agents, seconds))
             await self._wait(seconds)
 
@@ -67,7 +67,7 @@ class Asking:
             agents.review, implementer or agents.implementation[0], single_agent=agents.single_agent_mode
         )
 
-    async def digest(self, role: Role, agent: str, failure: Failure) -> None:
+    async def cope_with(self, role: Role, agent: str, failure: Failure) -> None:
         """Records a failure and does what follows from it, the waiting included.
 
         An attempt whose process did well can fail all the same: no verdict, or refused by the host.
@@ -82,11 +82,11 @@ class Asking:
             record.set_tally(role, agent, evolve(tally, given_up=failure.kind))
         self.run.save(self.wp_id)
         if not isinstance(decision, ParkAgent):
-            self.run.history.note(self.wp_id, f"{role.value} attempt failed: {record.last_error}")
-        if isinstance(decision, DropAgent) and self.run.roster.drop(agent, failure):
+            self.run.notes.note(self.wp_id, f"{role.value} attempt failed: {record.last_error}")
+        if isinstance(decision, DropAgent) and self.run.pool.drop(agent, failure):
             self.run.events.emit(AgentDropped(agent, failure.message))
         elif isinstance(decision, ParkAgent):
-            self.run.events.emit(AgentParked(agent, self.run.roster.park(agent, decision.seconds)))
+            self.run.events.emit(AgentParked(agent, self.run.pool.park(agent, decision.seconds)))
         elif isinstance(decision, Retry):
             why = failure.kind.value
             self.run.events.emit(RetryPlanned(self.wp_id, role.value, agent, decision.delay, why))

@@ -18,7 +18,7 @@ from ..report.events import HandoverRefused, LaneChanged, VerdictGiven
 from . import prompts
 from .attempt import Attempt, AttemptResult, run_attempt
 from .context import RunContext
-from .next_agent import Asking, NobodyCanWork
+from .next_agent import AgentPicker, NobodyCanWork
 from .outcome import Ended, Outcome
 from .prompts import Assignment
 from .records import WpRecord
@@ -37,7 +37,7 @@ class Reviewed:
     said: Verdict
 
 
-class Settled(Exception):
+class Through(Exception):
     """Ends the life of a work package; never leaves this module."""
 
     def __init__(self, outcome: Outcome) -> None:
@@ -62,12 +62,12 @@ class WorkPackage:
     taken_into_review: bool = False
     record: WpRecord = field(init=False)
     slot: Slot = field(init=False)
-    asking: Asking = field(init=False)
+    picker: AgentPicker = field(init=False)
 
     def __attrs_post_init__(self) -> None:
         self.record = self.run.record(self.wp_id)
         self.slot = Slot(self.run.slots)
-        self.asking = Asking(self.run, self.wp_id, self.slot)
+        self.picker = AgentPicker(self.run, self.wp_id, self.slot)
 
     async def live(self) -> Outcome:
         """Takes the work package from where it stands to where this run can do no more for it.
@@ -80,7 +80,7 @@ class WorkPackage:
         """
         try:
             return await self._live()
-        except Settled as end:
+        except Through as end:
             return end.outcome
         finally:
             self.slot.give_back()
@@ -128,22 +128,22 @@ class WorkPackage:
 
     async def _enter(self) -> Workspace:
         if self.lane is Lane.IN_REVIEW and not self.record.ours:
-            raise Settled(self._left("somebody else reviews it"))
+            raise Through(self._left("somebody else reviews it"))
         in_review = self.lane in (Lane.FOR_REVIEW, Lane.IN_REVIEW)
         if in_review or (self.lane is Lane.IN_PROGRESS and self.record.ours):
             return self._check(await self.run.host.resolve_workspace(self.wp_id))
         return await self._claim()
 
     async def _claim(self) -> Workspace:
-        agent = await self.asking.next_agent(Role.IMPLEMENTATION)
+        agent = await self.picker.next_agent(Role.IMPLEMENTATION)
         policy = self.run.policy(agent, Role.IMPLEMENTATION)
         try:
             async with self.run.first_claim.alone():
                 reply = await self.run.host.start_implementation(self.wp_id, policy)
         except DependenciesNotSatisfied as refusal:
-            raise Settled(Outcome(Ended.NOT_READY, self.lane, refusal.message)) from refusal
+            raise Through(Outcome(Ended.NOT_READY, self.lane, refusal.message)) from refusal
         except HostRefused as refusal:
-            raise Settled(self._left(refusal.message)) from refusal
+            raise Through(self._left(refusal.message)) from refusal
         self.record.ours = True
         self._moved(reply.to_lane, "taken up again" if reply.no_op else "")
         return self._check(reply)
@@ -159,17 +159,17 @@ class WorkPackage:
     async def _implement(self, workspace: Workspace, text: str) -> None:
         role = Role.IMPLEMENTATION
         while True:
-            agent = await self.asking.next_agent(role)
+            agent = await self.picker.next_agent(role)
             to_heed = (self.record.feedback, self.record.refusal)
             prompt = prompts.work_prompt(self._assignment(workspace, text), *to_heed)
             result = await run_attempt(self.run, Attempt(self.wp_id, role, agent, workspace, prompt))
             failure = result.failure or await self._hand_over(agent, result)
             if failure is None:
                 return
-            await self.asking.digest(role, agent, failure)
+            await self.picker.cope_with(role, agent, failure)
 
     async def _hand_over(self, agent: str, result: AttemptResult) -> Failure | None:
-        self.run.roster.worked(agent)
+        self.run.pool.worked(agent)
         request = TransitionRequest(
             self.wp_id,
             Lane.FOR_REVIEW,
@@ -195,7 +195,7 @@ class WorkPackage:
     async def _review(self, workspace: Workspace, text: str) -> Reviewed:
         role = Role.REVIEW
         while True:
-            agent = await self.asking.next_agent(role)
+            agent = await self.picker.next_agent(role)
             ref = review_reference(self.wp_id, self.record.next_number(role), self.run.nonce())
             await self._take_into_review(agent, ref)
             prompt = prompts.review_prompt(self._assignment(workspace, text), ref)
@@ -206,7 +206,7 @@ class WorkPackage:
                 if said is not None:
                     return self._heed(Reviewed(agent, said))
                 failure = Failure(FailureKind.NO_VERDICT, f"its last message holds no verdict for {ref}")
-            await self.asking.digest(role, agent, failure)
+            await self.picker.cope_with(role, agent, failure)
 
     async def _take_into_review(self, agent: str, ref: str) -> None:
         """A review is recorded as ours before it is taken; a later run leaves one that is not recorded."""
@@ -219,14 +219,14 @@ class WorkPackage:
         except HostRefused as refusal:
             self.record.ours = was_ours
             self.run.save(self.wp_id)
-            raise Settled(self._left(refusal.message)) from refusal
+            raise Through(self._left(refusal.message)) from refusal
         self.taken_into_review = True
         self._moved(reply.to_lane)
 
     def _heed(self, review: Reviewed) -> Reviewed:
         """Keeps a verdict before the host is told: its feedback must reach the implementer in any case."""
         agent, said = review.agent, review.said
-        self.run.roster.worked(agent)
+        self.run.pool.worked(agent)
         self.record.tallies.pop(Role.REVIEW, None)
         if not said.approved:
             self.record.feedback = said.feedback
@@ -272,7 +272,7 @@ class WorkPackage:
         try:
             reply = await self.run.host.transition(request)
         except HostRefused as refusal:
-            raise Settled(self._left(refusal.message)) from refusal
+            raise Through(self._left(refusal.message)) from refusal
         self.taken_into_review = False
         self._moved(reply.to_lane, request.note if request.to is Lane.BLOCKED else "")
 

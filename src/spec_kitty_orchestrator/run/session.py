@@ -12,9 +12,9 @@ from attrs import evolve, frozen
 
 from ..errors import ExitCode, find_known
 from ..host.client import HostClient
-from ..host.notes import History
+from ..host.notes import Notes
 from ..host.program import Runner
-from ..mission.context import AgentKit, RunContext, new_roster
+from ..mission.context import AgentKit, RunContext, new_pool
 from ..mission.mission import Mission, MissionEnd
 from ..mission.slots import Slots
 from ..processes.agent_process import run_agent
@@ -104,8 +104,8 @@ def open_run(
         record=state.record,
         save=lambda wp_id: store.save(state, wp_id),
         events=events,
-        history=History(host, events),
-        roster=new_roster(kit),
+        notes=Notes(host, events),
+        pool=new_pool(kit),
         slots=Slots(trio.CapacityLimiter(opened.settings.max_concurrent_wps)),
     )
 

@@ -15,7 +15,6 @@ from ..errors import ExitCode, UsageError
 from ..processes.bounds import KILLED_SECONDS, SAME_EVENT_SECONDS, orderly_stop_seconds
 from ..processes.identity import ProcessIdentity
 from ..processes.orphans import RUN_MARKER as RUN_MARKER
-from ..processes.orphans import find_survivors as find_survivors
 from ..processes.orphans import sweep_run as sweep_run
 
 EXIT_CODES: dict[int, ExitCode] = {

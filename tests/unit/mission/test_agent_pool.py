@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from spec_kitty_orchestrator.agents.failure import Failure
 from spec_kitty_orchestrator.agents.spec import FailureKind
-from spec_kitty_orchestrator.mission.agent_pool import Roster
+from spec_kitty_orchestrator.mission.agent_pool import AgentPool
 
 
-def at(times: list[float]) -> Roster:
-    return Roster(lambda: times[-1])
+def at(times: list[float]) -> AgentPool:
+    return AgentPool(lambda: times[-1])
 
 
 def test_an_agent_is_news_only_once() -> None:
