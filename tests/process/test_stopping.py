@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 import trio
 
-from spec_kitty_orchestrator.processes import orphans as survivors
+from spec_kitty_orchestrator.processes import orphans
 from spec_kitty_orchestrator.processes.identity import ProcessIdentity
-from spec_kitty_orchestrator.processes.orphans import find_survivors, sweep_run
+from spec_kitty_orchestrator.processes.orphans import RUN_MARKER, find_survivors, sweep_run
 from spec_kitty_orchestrator.run import stopping
 from spec_kitty_orchestrator.run.stopping import stop_live_run
 
@@ -210,7 +210,7 @@ async def test_what_is_left_of_a_dead_run_is_found_by_its_mark_and_ended(arena: 
 def test_a_child_with_a_cleared_environment_is_ended_with_its_marked_parent(
     arena: Any, eventually: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(survivors, "KEEPER_OF_THE_DEAD_SECONDS", 0.0)
+    monkeypatch.setattr(orphans, "KEEPER_OF_THE_DEAD_SECONDS", 0.0)
     arena.is_init = True
     command = ["sh", "-c", NAMELESS_CHILD, sys.executable, arena.mark]
     with subprocess.Popen(command, env={**os.environ, RUN_MARKER: arena.mark}):

@@ -128,7 +128,7 @@ def test_ctrl_c_at_its_terminal_does_not_interrupt_what_the_host_is_changing(sta
     os.close(master)
     assert stage.left() == []
     assert stage.arena.lanes()["WP01"] == "in_progress"
-    assert stage.state().record("WP01").ours
+    assert stage.state().record("WP01").holds_claim
 
 
 @pytest.mark.parametrize(

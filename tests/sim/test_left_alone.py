@@ -3,21 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import pytest
+from conformance.fake_checks import about
 from conformance.fake_host import Said
 from conformance.fake_rules import Refused
-from tests.sim.world import World
+from conformance.in_process import Fault
+from tests.sim.world import ACTOR, World
+from trio.testing import MockClock
 
 from spec_kitty_orchestrator.errors import ExitCode
+from spec_kitty_orchestrator.mission.outcome import Ended
 from spec_kitty_orchestrator.processes.agent_process import LogNotWritten
 
 NewWorld = Callable[..., World]
 
 
+DATA: dict[str, dict[str, Any]] = {
+    "WP_ALREADY_CLAIMED": {"claimed_by": "somebody", "requesting_actor": ACTOR},
+    "DEPENDENCIES_NOT_SATISFIED": {"wp_id": "WP01", "unsatisfied_dependencies": ["WP00"]},
+    "LANE_ALLOCATION_FAILED": {"wp_id": "WP01", "reason": "uncommitted changes"},
+}
+"""What the contract adds to the message of a refusal."""
+
+
 def refuse(world: World, command: str, wp_id: str, code: str) -> None:
     """Has the host refuse a command for one work package."""
-    ask, refused = world.fake.call, Refused(code, "the lanes' record is not there")
+    ask = world.fake.call
+    data = {**about(world.fake.missions[world.fake.slug]), **DATA.get(code, {})}
+    refused = Refused(code, "the lanes' record is not there", **data)
 
     def call(argv: Sequence[str]) -> Said:
         if argv[1] == command and wp_id in argv:
@@ -42,7 +57,7 @@ def test_what_the_host_refuses_for_one_work_package_leaves_it_and_breaks_nothing
 ) -> None:
     world = new_world("WP01", "WP02")
     world.stand("WP01", lane)
-    world.remember(WP01=command != "start-implementation")
+    world.remember("WP01", claim=command != "start-implementation")
     refuse(world, command, "WP01", "STATUS_READ_PATH_NOT_FOUND")
     end = world.orchestrate()
     assert end.exit_code is ExitCode.ATTENTION
@@ -78,3 +93,51 @@ def test_a_prompt_that_cannot_be_written_leaves_the_work_package_in_the_same_way
     assert end.exit_code is ExitCode.ATTENTION
     assert world.lanes() == {"WP01": "in_progress", "WP02": "done"}
     assert f"cannot write {in_the_way}: Is a directory" in end.lines[1]
+
+
+async def outcomes_of(world: World) -> dict[str, Ended]:
+    mission = await world.open_mission()
+    await mission.orchestrate()
+    return {wp_id: outcome.ended for wp_id, outcome in mission.outcomes.items()}
+
+
+HOW_IT_ENDS = {
+    "another actor has claimed it": ("start-implementation", "WP_ALREADY_CLAIMED", Ended.TAKEN),
+    "another actor reviews it": ("start-review", "WP_ALREADY_CLAIMED", Ended.TAKEN),
+    "a dependency is open after all": (
+        "start-implementation",
+        "DEPENDENCIES_NOT_SATISFIED",
+        Ended.NOT_READY,
+    ),
+    "the lane is busy": ("start-implementation", "LANE_ALLOCATION_FAILED", Ended.REFUSED_FOR_NOW),
+    "a move out of review is refused": ("transition", "TRANSITION_REJECTED", Ended.REFUSED_FOR_NOW),
+}
+
+
+@pytest.mark.parametrize(("command", "code", "ended"), HOW_IT_ENDS.values(), ids=HOW_IT_ENDS)
+async def test_a_refusal_ends_a_try_by_what_it_says(
+    new_world: NewWorld, autojump_clock: MockClock, command: str, code: str, ended: Ended
+) -> None:
+    world = new_world("WP01")
+    if command == "transition":
+        world.stand("WP01", "for_review")
+    refuse(world, command, "WP01", code)
+    assert await outcomes_of(world) == {"WP01": ended}
+
+
+async def test_a_host_that_breaks_down_ends_a_try_as_broken(
+    new_world: NewWorld, autojump_clock: MockClock
+) -> None:
+    world = new_world("WP01")
+    world.host.faults["start-implementation"] = [Fault.CRASH_BEFORE] * 2
+    assert await outcomes_of(world) == {"WP01": Ended.BROKEN}
+
+
+async def test_a_workspace_that_is_none_ends_a_try_as_refused_for_now(
+    new_world: NewWorld, autojump_clock: MockClock
+) -> None:
+    world = new_world("WP01")
+    world.stand("WP01", "in_progress")
+    world.remember("WP01")
+    (world.root / ".worktrees" / f"{world.fake.slug}-lane-a" / ".git").unlink()
+    assert await outcomes_of(world) == {"WP01": Ended.REFUSED_FOR_NOW}

@@ -67,12 +67,12 @@ def test_the_moments_above_cover_the_whole_run(tmp_path: Path) -> None:
 
 
 def test_a_change_in_flight_is_finished_before_the_run_ends(single: World) -> None:
-    """Stopped one second into the claim: the host finished it, and the run state knows that it is ours."""
+    """Stopped one second into the claim: the host finished it, and the run state knows that we hold it."""
     with pytest.raises(Stopped):
         single.orchestrate(stop_after=3.0)
     assert single.lanes() == {"WP01": "in_progress"}
     assert single.state is not None
-    assert single.state.record("WP01").ours
+    assert single.state.record("WP01").holds_claim
     assert not single.attempts
 
 

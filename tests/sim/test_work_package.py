@@ -357,32 +357,45 @@ def _records(world: World) -> list:  # type: ignore[type-arg]
 
 
 FOUND = {
-    # lane, actor, recorded as ours → lanes at the end, attempts made, exit code
-    "planned": ("planned", None, False, "done", 2, ExitCode.ACCEPTED),
-    "in progress, ours": ("in_progress", ACTOR, True, "done", 2, ExitCode.ACCEPTED),
-    "in progress, our actor's but not recorded": ("in_progress", ACTOR, False, "done", 2, ExitCode.ACCEPTED),
-    "in progress, another's": ("in_progress", "someone", False, "in_progress", 0, ExitCode.ATTENTION),
-    "for review": ("for_review", "someone", False, "done", 1, ExitCode.ACCEPTED),
-    "in review, ours": ("in_review", ACTOR, True, "done", 1, ExitCode.ACCEPTED),
-    "in review, not recorded": ("in_review", ACTOR, False, "in_review", 0, ExitCode.ATTENTION),
-    "approved": ("approved", ACTOR, False, "approved", 0, ExitCode.ACCEPTED),
-    "done": ("done", ACTOR, False, "done", 0, ExitCode.ACCEPTED),
-    "blocked": ("blocked", ACTOR, True, "blocked", 0, ExitCode.ATTENTION),
-    "canceled": ("canceled", ACTOR, True, "canceled", 0, ExitCode.ATTENTION),
+    # lane, actor, recorded as held: the claim, the review → lane at the end, attempts made, exit code
+    "planned": ("planned", None, (False, False), "done", 2, ExitCode.ACCEPTED),
+    "in progress, claim held": ("in_progress", ACTOR, (True, False), "done", 2, ExitCode.ACCEPTED),
+    "in progress, our actor's but not recorded": (
+        "in_progress",
+        ACTOR,
+        (False, True),
+        "done",
+        2,
+        ExitCode.ACCEPTED,
+    ),
+    "in progress, another's": ("in_progress", "someone", (False, True), "in_progress", 0, ExitCode.ATTENTION),
+    "for review": ("for_review", "someone", (False, False), "done", 1, ExitCode.ACCEPTED),
+    "in review, review held": ("in_review", ACTOR, (False, True), "done", 1, ExitCode.ACCEPTED),
+    "in review, only the claim held": ("in_review", ACTOR, (True, False), "in_review", 0, ExitCode.ATTENTION),
+    "approved": ("approved", ACTOR, (True, True), "approved", 0, ExitCode.ACCEPTED),
+    "done": ("done", ACTOR, (True, True), "done", 0, ExitCode.ACCEPTED),
+    "blocked": ("blocked", ACTOR, (True, True), "blocked", 0, ExitCode.ATTENTION),
+    "canceled": ("canceled", ACTOR, (True, True), "canceled", 0, ExitCode.ATTENTION),
 }
 
 
 @pytest.mark.parametrize(
-    ("lane", "actor", "ours", "after", "attempts", "code"), FOUND.values(), ids=FOUND.keys()
+    ("lane", "actor", "held", "after", "attempts", "code"), FOUND.values(), ids=FOUND.keys()
 )
 def test_a_work_package_is_taken_up_from_where_it_is_found(
-    single: World, lane: str, actor: str | None, ours: bool, after: str, attempts: int, code: ExitCode
+    single: World,
+    lane: str,
+    actor: str | None,
+    held: tuple[bool, bool],
+    after: str,
+    attempts: int,
+    code: ExitCode,
 ) -> None:
     if actor is not None:
         single.stand("WP01", lane, actor)
         single.fake.commit("WP01")
         single.fake.mark("WP01")
-    single.remember(WP01=ours)
+    single.remember("WP01", claim=held[0], review=held[1])
     end = single.orchestrate()
     assert single.lanes() == {"WP01": after}
     assert len(single.attempts) == attempts
@@ -390,19 +403,19 @@ def test_a_work_package_is_taken_up_from_where_it_is_found(
 
 
 def test_our_own_unfinished_work_is_gone_on_with_even_when_it_is_not_committed(single: World) -> None:
-    """start-implementation would refuse a dirty workspace; what is recorded as ours is looked up instead."""
+    """start-implementation would refuse a dirty workspace; what is recorded as held is looked up instead."""
     single.stand("WP01", "in_progress")
     path = single.root / ".worktrees" / f"{single.fake.slug}-lane-a"
     assert path.is_dir()
     single.fake.workspaces.dirty.add(path)  # type: ignore[attr-defined]
-    single.remember(WP01=True)
+    single.remember("WP01")
     assert single.orchestrate().exit_code is ExitCode.ACCEPTED
     assert "start-implementation" not in single.host.commands()
 
 
 def test_no_agent_is_let_loose_in_a_plain_folder(single: World) -> None:
     single.stand("WP01", "in_progress")
-    single.remember(WP01=True)
+    single.remember("WP01")
     (single.root / ".worktrees" / f"{single.fake.slug}-lane-a" / ".git").unlink()
     end = single.orchestrate()
     assert end.exit_code is ExitCode.ATTENTION

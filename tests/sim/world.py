@@ -219,11 +219,11 @@ class World:
 
     # What tests arrange.
 
-    def remember(self, **ours: bool) -> RunState:
-        """What is on the disk, or a new run: with these work packages (`WP01=True`) recorded as ours."""
+    def remember(self, *wp_ids: str, claim: bool = True, review: bool = True) -> RunState:
+        """What is on the disk, or a new run, with claim and review of these recorded as held, or not."""
         state = self.store.load() or begin_state(self.request, self.fake.slug, None)
-        for wp_id in ours:
-            state.record(wp_id).ours = ours[wp_id]
+        for wp_id in wp_ids:
+            state.record(wp_id).holds_claim, state.record(wp_id).holds_review = claim, review
         self.store.save(state)
         return state
 

@@ -19,7 +19,7 @@ from .work_package import WorkPackage
 
 GRAVEST_FIRST = (
     (Ended.INTERNAL, ExitCode.INTERNAL),
-    (Ended.HOST_BROKEN, ExitCode.HOST),
+    (Ended.BROKEN, ExitCode.HOST),
     (Ended.NO_AGENT, ExitCode.NO_AGENT),
 )
 
@@ -136,7 +136,7 @@ class Mission:
         with self.in_flight[wp_id] as scope:
             outcome = await self._live(work_package)
         if scope.cancelled_caught:
-            outcome = Outcome(Ended.LEFT, self.lanes[wp_id], "moved by someone else while we worked on it")
+            outcome = Outcome(Ended.TAKEN, self.lanes[wp_id], "moved by someone else while we worked on it")
         del self.in_flight[wp_id], self._living[wp_id]
         self._note_change(wp_id)
         self._record_end(wp_id, outcome)
@@ -148,11 +148,11 @@ class Mission:
         except StateFileError:
             raise
         except HostRefused as refusal:
-            return Outcome(Ended.LEFT, work_package.lane, str(refusal))
+            return Outcome(Ended.REFUSED_FOR_NOW, work_package.lane, str(refusal))
         except HostError as broken:
-            return Outcome(Ended.HOST_BROKEN, work_package.lane, str(broken))
+            return Outcome(Ended.BROKEN, work_package.lane, str(broken))
         except OrchestratorError as problem:
-            return Outcome(Ended.LEFT, work_package.lane, str(problem))
+            return Outcome(Ended.REFUSED_FOR_NOW, work_package.lane, str(problem))
         except Exception as bug:  # noqa: BLE001 - the task's boundary: recorded, and the siblings go on
             return Outcome(Ended.INTERNAL, work_package.lane, self._record_bug(work_package.wp_id, bug))
 

@@ -14,10 +14,11 @@ class Ended(enum.Enum):
 
     ACCEPTED = "accepted"
     BLOCKED = "blocked"
-    LEFT = "left"
+    TAKEN = "taken"  # somebody else holds it, or has moved it
+    REFUSED_FOR_NOW = "refused for now"  # by the host, the workspace or the disk
+    BROKEN = "broken"  # the host could not be run, or gave no answer that can be trusted
     NOT_READY = "not ready"
     NO_AGENT = "no agent"
-    HOST_BROKEN = "host broken"
     INTERNAL = "internal error"
 
 

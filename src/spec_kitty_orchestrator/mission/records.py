@@ -43,7 +43,8 @@ class WpRecord:
     """What is remembered of one work package.
 
     Attributes:
-        ours: this run holds the claim (or the review) at the host.
+        holds_claim: the host has given the work to us.
+        holds_review: the host has given the review to us, or was asked to.
         implementer: the agent that handed the work over last.
         rejections: how often a reviewer asked for changes.
         feedback: what the last reviewer asked to change, until that is handed over.
@@ -51,7 +52,8 @@ class WpRecord:
         tallies: failures by role and agent since that role was last brought to an end.
     """
 
-    ours: bool = False
+    holds_claim: bool = False
+    holds_review: bool = False
     implementer: str | None = None
     rejections: int = 0
     feedback: str | None = None
@@ -76,7 +78,13 @@ class WpRecord:
 
     def for_a_new_run(self) -> WpRecord:
         """What a new run of the same mission keeps: whose it is and what the implementer must still heed."""
-        return WpRecord(self.ours, self.implementer, feedback=self.feedback, refusal=self.refusal)
+        return WpRecord(
+            self.holds_claim,
+            self.holds_review,
+            self.implementer,
+            feedback=self.feedback,
+            refusal=self.refusal,
+        )
 
     def next_number(self, role: Role) -> int:
         """The number of the next attempt in a role, from 1, never used twice."""

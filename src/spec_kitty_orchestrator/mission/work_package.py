@@ -12,7 +12,7 @@ from ..agents.spec import FailureKind, Role
 from ..errors import WorkspaceError
 from ..host.contract.lanes import Lane
 from ..host.contract.payloads import ResolveWorkspace, ReviewResult, StartImplementation, TransitionRequest
-from ..host.errors import DependenciesNotSatisfied, HostRefused, TransitionRejected
+from ..host.errors import DependenciesNotSatisfied, HostRefused, TransitionRejected, WpAlreadyClaimed
 from ..host.workspace import Claim, Workspace, check_workspace, read_prompt
 from ..report.events import HandoverRefused, LaneChanged, VerdictGiven
 from . import prompts
@@ -26,6 +26,7 @@ from .rules import is_rework_allowed
 from .slots import Slot
 from .verdict import Verdict, read_verdict, review_reference
 
+ENDED_BY_REFUSAL = {DependenciesNotSatisfied: Ended.NOT_READY, WpAlreadyClaimed: Ended.TAKEN}
 NOTE_LIMIT = 2000  # characters of an agent's words that go into a note at the host
 
 
@@ -91,7 +92,7 @@ class WorkPackage:
             async with self._alone_in(workspace):
                 return await self._work(workspace, read_prompt(workspace))
         except WorkspaceError as problem:
-            return self._left(str(problem))
+            return Outcome(Ended.REFUSED_FOR_NOW, self.lane, str(problem))
         except NobodyCanWork as nobody:
             if nobody.left.in_the_work:
                 return await self._block(f"no agent is left: {nobody}")
@@ -127,10 +128,10 @@ class WorkPackage:
     # Entering, from whatever lane it is found in.
 
     async def _enter(self) -> Workspace:
-        if self.lane is Lane.IN_REVIEW and not self.record.ours:
-            raise Through(self._left("somebody else reviews it"))
+        if self.lane is Lane.IN_REVIEW and not self.record.holds_review:
+            raise Through(Outcome(Ended.TAKEN, self.lane, "somebody else reviews it"))
         in_review = self.lane in (Lane.FOR_REVIEW, Lane.IN_REVIEW)
-        if in_review or (self.lane is Lane.IN_PROGRESS and self.record.ours):
+        if in_review or (self.lane is Lane.IN_PROGRESS and self.record.holds_claim):
             return self._check(await self.run.host.resolve_workspace(self.wp_id))
         return await self._claim()
 
@@ -140,11 +141,9 @@ class WorkPackage:
         try:
             async with self.run.first_claim.alone():
                 reply = await self.run.host.start_implementation(self.wp_id, policy)
-        except DependenciesNotSatisfied as refusal:
-            raise Through(Outcome(Ended.NOT_READY, self.lane, refusal.message)) from refusal
         except HostRefused as refusal:
-            raise Through(self._left(refusal.message)) from refusal
-        self.record.ours = True
+            raise self._refused(refusal) from refusal
+        self.record.holds_claim = True
         self._moved(reply.to_lane, "taken up again" if reply.no_op else "")
         return self._check(reply)
 
@@ -209,17 +208,17 @@ class WorkPackage:
             await self.picker.cope_with(role, agent, failure)
 
     async def _take_into_review(self, agent: str, ref: str) -> None:
-        """A review is recorded as ours before it is taken; a later run leaves one that is not recorded."""
+        """A review is recorded as held before it is taken; a later run leaves one that is not recorded."""
         if self.taken_into_review:
             return
-        was_ours, self.record.ours = self.record.ours, True
+        held, self.record.holds_review = self.record.holds_review, True
         self.run.save(self.wp_id)
         try:
             reply = await self.run.host.start_review(self.wp_id, self.run.policy(agent, Role.REVIEW), ref)
         except HostRefused as refusal:
-            self.record.ours = was_ours
+            self.record.holds_review = held
             self.run.save(self.wp_id)
-            raise Through(self._left(refusal.message)) from refusal
+            raise self._refused(refusal) from refusal
         self.taken_into_review = True
         self._moved(reply.to_lane)
 
@@ -257,8 +256,8 @@ class WorkPackage:
         if review is not None:
             await self._conclude(Lane.BLOCKED, review, _note("blocked", reason))
         else:
-            ours = ReviewResult(self.run.host.actor, "changes_requested", f"review/{self.wp_id}/no-verdict")
-            result = ours if self.lane is Lane.IN_REVIEW else None
+            own = ReviewResult(self.run.host.actor, "changes_requested", f"review/{self.wp_id}/no-verdict")
+            result = own if self.lane is Lane.IN_REVIEW else None
             note = _note("blocked", reason)
             await self._move(TransitionRequest(self.wp_id, Lane.BLOCKED, note=note, review=result))
         self.record.last_error = reason
@@ -272,8 +271,9 @@ class WorkPackage:
         try:
             reply = await self.run.host.transition(request)
         except HostRefused as refusal:
-            raise Through(self._left(refusal.message)) from refusal
-        self.taken_into_review = False
+            raise self._refused(refusal) from refusal
+        self.taken_into_review = self.record.holds_review = False
+        self.record.holds_claim = self.record.holds_claim or request.to is Lane.IN_PROGRESS
         self._moved(reply.to_lane, request.note if request.to is Lane.BLOCKED else "")
 
     def _moved(self, lane: Lane, detail: str = "") -> None:
@@ -281,8 +281,9 @@ class WorkPackage:
         self.run.save(self.wp_id)
         self.run.events.emit(LaneChanged(self.wp_id, lane.value, by_us=True, detail=detail))
 
-    def _left(self, reason: str) -> Outcome:
-        return Outcome(Ended.LEFT, self.lane, reason)
+    def _refused(self, refusal: HostRefused) -> Through:
+        ended = ENDED_BY_REFUSAL.get(type(refusal), Ended.REFUSED_FOR_NOW)
+        return Through(Outcome(ended, self.lane, refusal.message))
 
     def _assignment(self, workspace: Workspace, text: str) -> Assignment:
         return Assignment(

@@ -23,7 +23,7 @@ from ..report.times import utc_now
 from ..settings.values import Flags
 from .opening import Opened, Request
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 FILE_NAME = "orchestrator-run-state.json"
 
 
@@ -61,7 +61,7 @@ class RunState:
     reason: str = ""
     updated_at: str = ""
     work_packages: dict[str, WpRecord] = field(factory=dict)
-    schema_version: Literal[1] = field(default=1, metadata=ALWAYS_SENT)
+    schema_version: Literal[2] = field(default=2, metadata=ALWAYS_SENT)
 
     def record(self, wp_id: str) -> WpRecord:
         """The record of a work package, made when there is none."""
@@ -99,7 +99,7 @@ class RunStore:
             raise _damaged(self.path, str(problem)) from problem
         _refuse_newer(self.path, value)
         try:
-            return read(value, RunState)
+            return read(_as_schema_2(value), RunState)
         except Unreadable as problem:
             raise _damaged(self.path, str(problem)) from problem
 
@@ -185,7 +185,7 @@ def continue_state(state: RunState, actor: str) -> RunState:
     if actor != state.actor:  # what the other actor holds is not ours
         state.actor = actor
         for record in state.work_packages.values():
-            record.ours = False
+            record.holds_claim = record.holds_review = False
     for record in state.work_packages.values():
         record.forgive()
         for attempt in record.attempts:
@@ -200,6 +200,23 @@ def _refuse_newer(path: Path, value: object) -> None:
             f"{path} is of a newer spec-kitty-orchestrator (schema {version}, known: {SCHEMA_VERSION})",
             remedy="upgrade spec-kitty-orchestrator; nothing was changed",
         )
+
+
+def _as_schema_2(value: object) -> object:
+    """Schema 1 (release 1.0.0) had one word, `ours`, for a claim and a review that are held."""
+    if not isinstance(value, dict) or value.get("schema_version") != 1:
+        return value
+    records = value.get("work_packages", {})
+    if isinstance(records, dict):
+        records = {wp_id: _record_as_schema_2(record) for wp_id, record in records.items()}
+    return {**value, "schema_version": 2, "work_packages": records}
+
+
+def _record_as_schema_2(record: object) -> object:
+    if not isinstance(record, dict) or "ours" not in record:
+        return record
+    others = {key: each for key, each in record.items() if key != "ours"}
+    return {**others, "holds_claim": record["ours"], "holds_review": record["ours"]}
 
 
 def _damaged(path: Path, what: str) -> StateFileError:

@@ -97,7 +97,7 @@ def test_a_role_without_an_agent_that_is_installed_is_refused() -> None:
 def a_run(mission: str, actor: str = "me", status: RunStatus = RunStatus.FINISHED) -> RunState:
     now = "2026-01-01T00:00:00.000+00:00"
     state = RunState("run-1", mission, actor, now, ProcessIdentity.of(os.getpid()), status=status)
-    state.record("WP01").ours = True
+    state.record("WP01").holds_claim = True
     return state
 
 
@@ -108,7 +108,7 @@ def a_request(actor: str = "me") -> Request:
 def test_a_new_run_keeps_what_an_earlier_one_of_the_mission_holds() -> None:
     state = begin_state(a_request(), "m", a_run("m"))
     assert state.run_id != "run-1"
-    assert state.record("WP01").ours
+    assert state.record("WP01").holds_claim
     assert state.flags == Flags(max_concurrent=3)
 
 
@@ -139,8 +139,10 @@ def test_going_on_marks_what_was_cut_short() -> None:
     assert state.run_id == "run-1"
     assert state.process.pid == os.getpid()
     assert state.record("WP01").attempts[0].outcome == "interrupted"
-    assert state.record("WP01").ours
+    assert state.record("WP01").holds_claim
 
 
 def test_going_on_as_another_actor_holds_nothing() -> None:
-    assert not continue_state(a_run("m"), "somebody").record("WP01").ours
+    record = continue_state(a_run("m"), "somebody").record("WP01")
+    assert not record.holds_claim
+    assert not record.holds_review

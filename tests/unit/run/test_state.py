@@ -19,6 +19,9 @@ from spec_kitty_orchestrator.processes.identity import ProcessIdentity
 from spec_kitty_orchestrator.run.state import FILE_NAME, RunState, RunStatus, RunStore
 from spec_kitty_orchestrator.settings.values import Flags
 
+RELEASE_1_0_0 = Path(__file__).parents[2] / "data" / "release-1.0.0"
+"""What that release left behind after its demo, and the settings of its README."""
+
 
 def a_run() -> RunState:
     state = RunState(
@@ -30,7 +33,7 @@ def a_run() -> RunState:
         flags=Flags(impl_agent="codex", max_concurrent=2),
     )
     record = state.record("WP01")
-    record.ours, record.implementer, record.rejections = True, "codex", 1
+    record.holds_claim, record.implementer, record.rejections = True, "codex", 1
     record.feedback, record.refusal, record.last_error = "mend it", "unmarked", "crashed"
     record.set_tally(Role.REVIEW, "pi", Tally(3, 1, FailureKind.CRASHED))
     record.attempts.append(
@@ -65,8 +68,8 @@ def test_a_save_of_one_record_keeps_all_others(tmp_path: Path) -> None:
     store, state = RunStore(tmp_path), a_run()
     state.record("WP02")
     store.save(state)
-    state.record("WP02").ours = True
-    state.record("WP03").ours = True
+    state.record("WP02").holds_claim = True
+    state.record("WP03").holds_claim = True
     store.save(state, "WP02")
     store.save(state, "WP03")
     assert RunStore(tmp_path).load() == state
@@ -134,10 +137,39 @@ def test_a_file_that_is_no_text_is_damaged(tmp_path: Path) -> None:
 def test_a_file_of_a_newer_version_is_not_called_damaged(tmp_path: Path) -> None:
     store = RunStore(tmp_path)
     store.save(a_run())
-    store.path.write_text(store.path.read_text().replace('"schema_version": 1', '"schema_version": 2'))
+    store.path.write_text(store.path.read_text().replace('"schema_version": 2', '"schema_version": 3'))
     with pytest.raises(StateFileError, match="newer spec-kitty-orchestrator") as caught:
         store.load()
     assert "upgrade" in caught.value.remedy
+
+
+def test_a_file_of_release_1_0_0_is_read_and_its_one_word_for_what_we_hold_becomes_two(
+    tmp_path: Path,
+) -> None:
+    store = RunStore(tmp_path)
+    store.path.write_bytes((RELEASE_1_0_0 / FILE_NAME).read_bytes())
+    state = store.load()
+    assert state is not None
+    assert (state.run_id, state.status, state.schema_version) == (
+        "20261124-142301-f5e0",
+        RunStatus.FINISHED,
+        2,
+    )
+    held = {wp_id: (each.holds_claim, each.holds_review) for wp_id, each in state.work_packages.items()}
+    assert held == dict.fromkeys(("WP01", "WP02", "WP03", "WP04"), (True, True))
+    assert state.record("WP03").rejections == 1
+    assert len(state.record("WP03").attempts) == 4
+    store.save(state)
+    assert store.load() == state
+
+
+@pytest.mark.parametrize("work_packages", [[], {"WP01": []}, {"WP01": {"ours": "yes"}}])
+def test_a_damaged_file_of_release_1_0_0_is_called_damaged(tmp_path: Path, work_packages: object) -> None:
+    store = RunStore(tmp_path)
+    old = json.loads((RELEASE_1_0_0 / FILE_NAME).read_text())
+    store.path.write_text(json.dumps({**old, "work_packages": work_packages}))
+    with pytest.raises(StateFileError, match="is damaged: work_packages"):
+        store.load()
 
 
 def test_a_number_is_never_given_to_two_attempts() -> None:
@@ -157,4 +189,4 @@ def test_a_run_that_goes_on_forgives_what_lay_in_the_agent() -> None:
 
 def test_a_new_run_keeps_whose_it_is_and_what_is_still_to_be_mended() -> None:
     kept = a_run().record("WP01").for_a_new_run()
-    assert kept == WpRecord(ours=True, implementer="codex", feedback="mend it", refusal="unmarked")
+    assert kept == WpRecord(holds_claim=True, implementer="codex", feedback="mend it", refusal="unmarked")

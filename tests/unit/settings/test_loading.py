@@ -14,7 +14,7 @@ from spec_kitty_orchestrator.host.contract.lanes import Lane
 from spec_kitty_orchestrator.settings.loading import FILE_NAME, load_settings
 from spec_kitty_orchestrator.settings.values import Flags, Settings
 
-README = Path(__file__).parents[2] / "README.md"
+RELEASE_1_0_0 = Path(__file__).parents[2] / "data" / "release-1.0.0"
 
 FULL = """\
 max_concurrent_wps: 3
@@ -81,6 +81,13 @@ def test_every_setting_can_stand_in_the_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize("text", ["", "# only a comment\n", "---\n", "agents: {}\n"])
 def test_an_empty_file_changes_nothing(tmp_path: Path, text: str) -> None:
     assert load(tmp_path, text) == Settings()
+
+
+def test_the_settings_of_release_1_0_0_still_load(tmp_path: Path) -> None:
+    settings = load(tmp_path, (RELEASE_1_0_0 / FILE_NAME).read_text(encoding="utf-8"))
+    assert settings.agents.review == ("codex", "claude-code")
+    assert settings.agents.settings["codex"].timeout_seconds == 7200
+    assert settings.agents.custom["my-agent"].family == "mine"
 
 
 def test_variables_outrank_the_file_and_flags_outrank_both(tmp_path: Path) -> None:
