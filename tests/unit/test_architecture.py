@@ -1,9 +1,11 @@
-"""The arrows between the rooms point one way, and each effect has one room where it happens."""
+"""The arrows between the packages point one way, and each effect has the rooms where it may happen."""
 
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -13,54 +15,66 @@ import spec_kitty_orchestrator
 ROOT = Path(spec_kitty_orchestrator.__file__).parent
 PACKAGE = ROOT.name
 
-HOUSE = (
-    "cli",
-    "demo",
-    "supervisor",
-    "doctor",
-    "plan",
-    "opening",
-    "mission",
-    "work_package",
-    "asking",
-    "attempt",
-    "run",
-    "history",
-    "config",
-    "display",
-    "events",
-    "run_state",
-    "roster",
-    "decide",
-    "host",
-    "host_program",
-    "host_errors",
-    "process",
-    "probe",
-    "shutdown",
-    "kept",
-    "survivors",
-    "identity",
-    "_keeper",
-    "workspace",
-    "outcome",
-    "prompts",
-    "verdict",
-    "agents",
-    "policy",
-    "contract",
-    "errors",
-)
-"""From the door to the cellar: a room uses what stands below it, and nothing above it."""
-
-ENTRANCES = {"__init__": {"contract"}, "__main__": {"cli"}}
-"""Modules that only lead to a room."""
+EVERYTHING_BELOW = {"settings", "host", "agents", "processes", "report", "errors"}
+USES = {
+    "cli": {"run", "demo", *EVERYTHING_BELOW},
+    "run": {"mission", "converter", *EVERYTHING_BELOW},
+    "mission": EVERYTHING_BELOW,
+    "settings": {"host", "agents", "converter", "errors"},
+    "host": {"processes", "report", "converter", "errors"},
+    "agents": {"processes", "errors"},
+    "processes": {"errors"},
+    "report": set(),
+    "demo": {"errors"},
+    "converter": set(),
+    "errors": set(),
+    "policy": {"host"},
+    "__init__": {"host"},
+    "__main__": {"cli"},
+}
+"""Package, or module beside the packages → what it uses. An arrow that is not here is a decision to make."""
 
 DEMO_IS_USED_BY = {"cli.demo"}
+STARTS_PROCESSES = {"processes.keeper", "processes._keeper"}
+PLAYS_THE_OWNER = {"demo.project", "demo.run", "demo.scripted_agent"}
 
-WITHOUT_EFFECTS = ("contract", "agents", "decide", "prompts", "verdict", "roster")
-LOOKS_FOR_PROGRAMS = "agents.__init__"
-"""The one module of these that asks the file system something: where the agents' programs are."""
+WRITES_FILES = {
+    "cli.main": "a traceback, for a report",
+    "mission.attempt": "prompts, and files that an agent is given",
+    "mission.mission": "a traceback, for a report",
+    "processes.agent_process": "an attempt's log",
+    "report.events": "events.jsonl",
+    "run.lock": "the lock",
+    "run.state": "the run state",
+}
+WITHOUT_EFFECTS = (
+    "agents",
+    "converter",
+    "errors",
+    "host.contract",
+    "mission.agent_pool",
+    "mission.outcome",
+    "mission.prompts",
+    "mission.records",
+    "mission.rules",
+    "mission.verdict",
+    "processes.bounds",
+    "processes.ending",
+    "settings.checks",
+    "settings.values",
+)
+ACTS_ALL_THE_SAME = {
+    "agents.__init__": {"os", "shutil"},  # where an agent's program is
+    "agents.probe": {"trio"},  # which version it says it has
+}
+USES_TRIO = {
+    "agents": {"probe"},
+    "cli": {"abort", "agents", "doctor"},
+    "host": {"client", "notes", "program"},
+    "mission": {"attempt", "context", "mission", "next_agent", "slots"},
+    "processes": {"agent_process", "keeper", "orphans"},
+    "run": {"opening", "session", "stopping"},
+}
 
 EFFECTS = {
     "os",
@@ -85,9 +99,19 @@ FILE_CALLS = {
     "iterdir",
     "glob",
 }
+WRITING_CALLS = {
+    "write_text",
+    "write_bytes",
+    "mkdir",
+    "unlink",
+    "replace_file",
+    "NamedTemporaryFile",
+    "FileLock",
+}
+WRITING_FLAGS = {"O_WRONLY", "O_RDWR", "O_CREAT"}
 
-STARTS_PROCESSES = {"kept", "_keeper", "demo.project", "demo.run", "demo.scripted_agent"}
 HEAVY = {"trio", "cattrs", "rich", "ruamel", "psutil", "filelock", "pytest"}
+MOST_LINES = 300
 
 
 def modules() -> dict[str, ast.Module]:
@@ -102,10 +126,11 @@ def modules() -> dict[str, ast.Module]:
 
 MODULES = modules()
 EACH_MODULE = pytest.mark.parametrize("name", MODULES)
+EACH_PACKAGE = pytest.mark.parametrize("package", sorted({name.split(".")[0] for name in MODULES}))
 
 
 def imports(name: str, tree: ast.AST) -> Iterator[str]:
-    """Full names of what a module imports, with relative ones resolved."""
+    """Full names of the modules that a module imports, with relative ones resolved."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
@@ -118,46 +143,25 @@ def imported_from(name: str, node: ast.ImportFrom) -> Iterator[str]:
     if node.level:
         around = [PACKAGE, *name.split(".")][: -node.level]
         base = ".".join([*around, base]).rstrip(".")
-    # `from . import prompts` names modules, `from .prompts import Assignment` names one.
-    is_package = base == PACKAGE
-    yield from (f"{base}.{alias.name}" for alias in node.names) if is_package else iter([base])
+    for alias in node.names:
+        inner = f"{base}.{alias.name}".removeprefix(f"{PACKAGE}.")
+        # `from . import prompts` names a module, `from .prompts import Assignment` names what is in one.
+        yield f"{PACKAGE}.{inner}" if inner in MODULES or f"{inner}.__init__" in MODULES else base
 
 
-def rooms_used(name: str) -> set[str]:
-    inside = (full.split(".") for full in imports(name, MODULES[name]))
-    return {parts[1] for parts in inside if parts[0] == PACKAGE and len(parts) > 1} - {"__version__"}
+def uses(name: str) -> set[str]:
+    """The modules of ours that a module imports, by their names inside the package."""
+    inside = {full.removeprefix(f"{PACKAGE}.") for full in imports(name, MODULES[name])}
+    named = {f"{each}.__init__" if f"{each}.__init__" in MODULES else each for each in inside}
+    return named & set(MODULES)
 
 
-def room_of(name: str) -> str:
+def package_of(name: str) -> str:
     return name.split(".")[0]
 
 
-@EACH_MODULE
-def test_every_module_has_its_place_and_uses_only_what_stands_below_it(name: str) -> None:
-    room = room_of(name)
-    if room in ENTRANCES:
-        assert rooms_used(name) <= ENTRANCES[room]
-        return
-    assert room in HOUSE, f"{room} has no place in the house: give it one in HOUSE"
-    below = set(HOUSE[HOUSE.index(room) :])
-    assert rooms_used(name) <= below
-
-
-def test_the_house_has_no_empty_places() -> None:
-    assert {room_of(name) for name in MODULES} - set(ENTRANCES) == set(HOUSE)
-
-
-def test_only_its_command_knows_the_demo() -> None:
-    users = {name for name in MODULES if "demo" in rooms_used(name) and room_of(name) != "demo"}
-    assert users == DEMO_IS_USED_BY
-
-
-@pytest.mark.parametrize("name", [name for name in MODULES if room_of(name) in WITHOUT_EFFECTS])
-def test_values_and_decisions_have_no_effects(name: str) -> None:
-    used = {full.split(".")[0] for full in imports(name, MODULES[name])}
-    allowed = {"os", "shutil"} if name == LOOKS_FOR_PROGRAMS else set()
-    assert used & EFFECTS <= allowed
-    assert not [call for call in called(MODULES[name]) if call in FILE_CALLS]
+def is_part_of(name: str, places: tuple[str, ...]) -> bool:
+    return any(name == place or name.startswith(f"{place}.") for place in places)
 
 
 def called(tree: ast.AST) -> Iterator[str]:
@@ -166,16 +170,114 @@ def called(tree: ast.AST) -> Iterator[str]:
             yield str(getattr(node.func, "attr", getattr(node.func, "id", "")))
 
 
+def circle_in(arrows: Mapping[str, set[str]]) -> list[str]:
+    """A circle among arrows, if there is one."""
+    try:
+        TopologicalSorter(arrows).prepare()
+    except CycleError as error:
+        return list(error.args[1])
+    return []
+
+
+@EACH_PACKAGE
+def test_a_package_uses_what_it_may_and_all_of_that(package: str) -> None:
+    members = [name for name in MODULES if package_of(name) == package]
+    used = {package_of(other) for name in members for other in uses(name)} - {package}
+    if package != "__init__":
+        used -= {"__init__"}  # the version
+    if package == "cli":
+        assert used <= USES[package]
+    else:
+        assert used == USES[package]
+
+
+def test_the_arrows_between_the_packages_point_one_way() -> None:
+    assert not circle_in(USES)
+
+
+@EACH_PACKAGE
+def test_nothing_is_circular_inside_a_package(package: str) -> None:
+    members = [name for name in MODULES if package_of(name) == package]
+    assert not circle_in({name: uses(name) & set(members) for name in members})
+
+
+def test_a_circle_would_be_seen() -> None:
+    assert circle_in({"a": {"b"}, "b": {"c"}, "c": {"a"}})
+
+
+def test_few_modules_stand_beside_the_packages() -> None:
+    beside = {name for name in MODULES if "." not in name}
+    assert beside == {"__init__", "__main__", "converter", "errors", "policy"}
+
+
+@pytest.mark.parametrize("name", [name for name in MODULES if name.endswith("__init__") and "." in name])
+def test_every_package_says_what_it_owns(name: str) -> None:
+    assert ast.get_docstring(MODULES[name])
+
+
+@EACH_MODULE
+def test_a_module_can_be_read_in_one_go(name: str) -> None:
+    path = ROOT.joinpath(*name.split(".")).with_suffix(".py")
+    assert len(path.read_text(encoding="utf-8").splitlines()) <= MOST_LINES
+
+
+def test_a_class_of_a_name_exists_once() -> None:
+    names = Counter(
+        node.name
+        for tree in MODULES.values()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ClassDef) and not node.name.startswith("_")
+    )
+    assert [name for name, count in names.items() if count > 1] == []
+
+
+def test_only_its_command_knows_the_demo() -> None:
+    users = {
+        name
+        for name in MODULES
+        if package_of(name) != "demo" and any(package_of(other) == "demo" for other in uses(name))
+    }
+    assert users == DEMO_IS_USED_BY
+
+
+@pytest.mark.parametrize("name", [name for name in MODULES if is_part_of(name, WITHOUT_EFFECTS)])
+def test_values_and_decisions_have_no_effects(name: str) -> None:
+    used = {full.split(".")[0] for full in imports(name, MODULES[name])}
+    assert used & EFFECTS <= ACTS_ALL_THE_SAME.get(name, set())
+    assert name in ACTS_ALL_THE_SAME or not [call for call in called(MODULES[name]) if call in FILE_CALLS]
+
+
 @EACH_MODULE
 def test_processes_are_started_in_one_place(name: str) -> None:
     starts = "subprocess" in set(imports(name, MODULES[name]))
     starts |= any(
-        call in ("open_process", "run_process", "Popen", "execvpe") for call in called(MODULES[name])
+        call in ("open_process", "run_process", "Popen", "fork", "execvp", "execvpe", "posix_spawn")
+        for call in called(MODULES[name])
     )
-    assert not starts or name in STARTS_PROCESSES
+    assert starts == (name in STARTS_PROCESSES | PLAYS_THE_OWNER)
 
 
-@pytest.mark.parametrize("name", [name for name in MODULES if room_of(name) == "cli"])
+@EACH_MODULE
+def test_files_are_written_where_the_table_says_and_nowhere_else(name: str) -> None:
+    writes = bool(set(called(MODULES[name])) & WRITING_CALLS) or any(
+        isinstance(node, ast.Attribute) and node.attr in WRITING_FLAGS and name not in STREAMS
+        for node in ast.walk(MODULES[name])
+    )
+    assert writes == (name in WRITES_FILES or name in PLAYS_THE_OWNER)
+
+
+STREAMS = {"processes._keeper"}
+"""Opens /dev/null for writing, and no file."""
+
+
+def test_trio_is_used_where_the_table_says() -> None:
+    used = {
+        name for name in MODULES if "trio" in {full.split(".")[0] for full in imports(name, MODULES[name])}
+    }
+    assert used == {f"{package}.{room}" for package, rooms in USES_TRIO.items() for room in rooms}
+
+
+@pytest.mark.parametrize("name", [name for name in MODULES if package_of(name) == "cli"])
 def test_the_command_line_loads_nothing_heavy_before_it_is_asked_to(name: str) -> None:
     at_once = ast.Module(body=[node for node in MODULES[name].body if is_import(node)], type_ignores=[])
     named = set(imports(name, at_once))
@@ -189,5 +291,7 @@ def is_import(node: ast.stmt) -> bool:
 
 
 def test_the_keeper_needs_the_standard_library_alone() -> None:
-    assert rooms_used("_keeper") == set()
-    assert not {full.split(".")[0] for full in imports("_keeper", MODULES["_keeper"])} & HEAVY
+    assert uses("processes._keeper") == {"processes.bounds"}
+    assert uses("processes.bounds") == set()
+    for name in ("processes._keeper", "processes.bounds", "processes.__init__"):
+        assert not {full.split(".")[0] for full in imports(name, MODULES[name])} & HEAVY

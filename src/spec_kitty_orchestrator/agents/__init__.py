@@ -1,4 +1,7 @@
-"""The agents that we know: find one by its id, and on this machine. Values only; processes are elsewhere."""
+"""The agent CLIs as data: one record each, how it is called, what its output says; to add one is to add a record.
+
+Nothing acts here, but for the search for programs (below) and for their versions (`probe.py`).
+"""
 
 from __future__ import annotations
 

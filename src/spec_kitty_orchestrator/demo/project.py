@@ -10,7 +10,6 @@ from pathlib import Path
 
 from attrs import evolve, field, frozen
 
-from ..agents.spec import NOTHING
 from ..errors import HostError, OrchestratorError, UsageError
 
 BRANCH = "feat/work"
@@ -69,7 +68,7 @@ class ProjectPlan:
 
     mission: str
     work_packages: tuple[PlannedWorkPackage, ...]
-    files: Mapping[str, str] = field(default=NOTHING)
+    files: Mapping[str, str] = field(factory=dict)
 
 
 @frozen

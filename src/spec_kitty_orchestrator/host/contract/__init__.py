@@ -1,0 +1,1 @@
+"""The contract as values: envelope, payloads, lanes, policy. No process, no clock, no decision."""
