@@ -123,18 +123,10 @@ def _literal(value: object, cls: Any) -> object:
     return _one_of(value, typing.get_args(cls))
 
 
-def _is_literal(cls: Any) -> bool:
-    return typing.get_origin(cls) is Literal
-
-
 def _one_of(value: object, words: Collection[object]) -> object:
     if not isinstance(value, (str, int)) or isinstance(value, bool) or value not in words:
         raise _mismatch("one of " + ", ".join(str(word) for word in words), value)
     return value
-
-
-def _is_union(cls: Any) -> bool:
-    return typing.get_origin(cls) in (typing.Union, types.UnionType)
 
 
 def _union(cls: Any, conv: Converter) -> Callable[[Any, Any], Any]:
@@ -153,10 +145,6 @@ def _union(cls: Any, conv: Converter) -> Callable[[Any, Any], Any]:
         return value
 
     return choose
-
-
-def _is_tuple(cls: Any) -> bool:
-    return typing.get_origin(cls) is tuple
 
 
 def _tuple(cls: Any, conv: Converter) -> Callable[[Any, Any], Any]:
@@ -180,10 +168,6 @@ def _tuple(cls: Any, conv: Converter) -> Callable[[Any, Any], Any]:
         return tuple(out)
 
     return build
-
-
-def _is_mapping(cls: Any) -> bool:
-    return typing.get_origin(cls) in (dict, Mapping)
 
 
 def _mapping(cls: Any, conv: Converter) -> Callable[[Any, Any], Any]:
@@ -219,6 +203,10 @@ def _unstructure_attrs(cls: Any, conv: Converter) -> Callable[[Any], dict[str, A
     return make_dict_unstructure_fn(cls, conv, _cattrs_omit_if_default=True, **always)
 
 
+def _is(*origins: object) -> Callable[[Any], bool]:
+    return lambda cls: typing.get_origin(cls) in origins
+
+
 def _make(closed: bool) -> Converter:
     conv = Converter(detailed_validation=True, unstruct_collection_overrides={tuple: list})
     for primitive in (str, int, float, bool, enum.Enum):
@@ -226,10 +214,10 @@ def _make(closed: bool) -> Converter:
         conv.register_unstructure_hook(primitive, _plain)
     conv.register_structure_hook_factory(attrs.has, _attrs_class(closed))
     conv.register_unstructure_hook_factory(attrs.has, _unstructure_attrs)
-    conv.register_structure_hook_factory(_is_tuple, _tuple)
-    conv.register_structure_hook_factory(_is_mapping, _mapping)
-    conv.register_structure_hook_factory(_is_union, _union)
-    conv.register_structure_hook_func(_is_literal, _literal)
+    conv.register_structure_hook_factory(_is(tuple), _tuple)
+    conv.register_structure_hook_factory(_is(dict, Mapping), _mapping)
+    conv.register_structure_hook_factory(_is(typing.Union, types.UnionType), _union)
+    conv.register_structure_hook_func(_is(Literal), _literal)
     return conv
 
 

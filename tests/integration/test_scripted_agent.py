@@ -90,7 +90,7 @@ def bench(tmp_path: Path, clean_environ: dict[str, str], monkeypatch: pytest.Mon
 
 
 def test_it_writes_the_owned_files_commits_and_marks_every_subtask_in_one_call(bench: Bench) -> None:
-    assert bench.ask(prompts.implementation_prompt(bench.assignment), {}).returncode == 0
+    assert bench.ask(prompts.work_prompt(bench.assignment), {}).returncode == 0
     assert (bench.assignment.workspace / "src" / "one.txt").read_text(encoding="utf-8") == "WP01, attempt 1\n"
     assert bench.commits() == 1
     assert bench.marked() == ["agent tasks mark-status T001 T002 --status done --mission lab-01 --json"]
@@ -101,14 +101,14 @@ def test_it_writes_the_owned_files_commits_and_marks_every_subtask_in_one_call(b
     [({"commit": False}, 0, 1), ({"mark": False}, 1, 0), ({"mark": "each"}, 1, 2), ({"silent": True}, 1, 1)],
 )
 def test_it_leaves_out_what_the_script_says(bench: Bench, act: dict, commits: int, calls: int) -> None:
-    done = bench.ask(prompts.implementation_prompt(bench.assignment), act)
+    done = bench.ask(prompts.work_prompt(bench.assignment), act)
     assert (done.returncode, bench.commits(), len(bench.marked())) == (0, commits, calls)
     assert (done.stdout == "") == bool(act.get("silent"))
 
 
 def test_it_keeps_every_prompt(bench: Bench) -> None:
-    rework = prompts.rework_prompt(bench.assignment, "line 3 is wrong")
-    bench.ask(prompts.implementation_prompt(bench.assignment), {})
+    rework = prompts.work_prompt(bench.assignment, "line 3 is wrong")
+    bench.ask(prompts.work_prompt(bench.assignment), {})
     bench.ask(rework, {})
     kept = bench.folder / "script.json.state" / "agent-WP01-implementation-2.prompt.md"
     assert kept.read_text(encoding="utf-8") == rework
@@ -149,7 +149,7 @@ def test_what_it_says_is_read_as_the_words_of_the_real_cli(
     bench: Bench, agent_id: str, speak: str, given: tuple[str, ...], outcome: str, kind: FailureKind | None
 ) -> None:
     act = {"say": "All done."} if outcome == "ok" else {"fail": outcome}
-    done = bench.ask(prompts.implementation_prompt(bench.assignment), act, speak, *given)
+    done = bench.ask(prompts.work_prompt(bench.assignment), act, speak, *given)
     spec = get_agent(agent_id)
     reader = open_reader(spec)
     reader.feed_stdout(done.stdout.encode())
@@ -161,5 +161,5 @@ def test_what_it_says_is_read_as_the_words_of_the_real_cli(
 
 
 def test_it_ends_by_a_signal_when_told_to(bench: Bench) -> None:
-    done = bench.ask(prompts.implementation_prompt(bench.assignment), {"signal": "SIGSEGV"})
+    done = bench.ask(prompts.work_prompt(bench.assignment), {"signal": "SIGSEGV"})
     assert done.returncode == -11

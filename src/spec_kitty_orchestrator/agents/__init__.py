@@ -1,6 +1,6 @@
-"""The agent CLIs as data: one record each, how it is called, what its output says; to add one is to add a record.
+"""The agent CLIs as data: one record each, how it is called, what its output says.
 
-Nothing acts here, but for the search for programs (below) and for their versions (`probe.py`).
+To add one is to add a record. Only the search for programs (below) and for versions (`probe.py`) acts.
 """
 
 from __future__ import annotations
@@ -14,15 +14,6 @@ from pathlib import Path
 from ..errors import UsageError
 from . import catalog
 from .spec import AgentSpec
-
-__all__ = [
-    "AgentSpec",
-    "all_agent_ids",
-    "detect_installed_agents",
-    "find_binary",
-    "get_agent",
-    "unknown_agent",
-]
 
 _BY_ID = {spec.agent_id: spec for spec in catalog.ALL}
 

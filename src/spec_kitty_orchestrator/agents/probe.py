@@ -11,7 +11,7 @@ from pathlib import Path
 import trio
 from attrs import frozen
 
-from ..processes.keeper import Command, CommandNotStarted, Keeper, open_keeper
+from ..processes.keeper import Command, CommandNotStarted, open_keeper
 from . import find_binary
 from .spec import AgentSpec
 
@@ -64,13 +64,9 @@ async def _said_version(binary: Path, environ: Mapping[str, str]) -> str | None:
     with suppress(CommandNotStarted):
         async with open_keeper(Command(argv, Path("/"), environ, grace=0.0)) as keeper:
             with trio.move_on_after(PROBE_SECONDS):
-                await _read(keeper, answer)
+                with suppress(trio.BrokenResourceError):
+                    while len(answer) < _ANSWER_BYTES and (chunk := await keeper.stdout.receive_some()):
+                        answer += chunk
             keeper.kill()
     told = _VERSION.search(answer.decode("utf-8", "replace"))
     return told.group() if told else None
-
-
-async def _read(keeper: Keeper, answer: bytearray) -> None:
-    with suppress(trio.BrokenResourceError):
-        while len(answer) < _ANSWER_BYTES and (chunk := await keeper.stdout.receive_some()):
-            answer += chunk

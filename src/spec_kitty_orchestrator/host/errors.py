@@ -13,7 +13,7 @@ from .contract.envelope import (
     ContractBreach,
     Envelope,
     HostGarbled,
-    parse_envelope,
+    read_reply,
     structure,
 )
 from .contract.payloads import (
@@ -127,29 +127,17 @@ class WpAlreadyClaimed(HostRefused):
 
     data: ClaimRefusal
 
-    @property
-    def claimed_by(self) -> str:
-        return self.data.claimed_by
-
 
 class DependenciesNotSatisfied(HostRefused):
     """DEPENDENCIES_NOT_SATISFIED."""
 
     data: DependencyRefusal
 
-    @property
-    def unsatisfied(self) -> tuple[str, ...]:
-        return self.data.unsatisfied_dependencies
-
 
 class LaneAllocationFailed(HostRefused):
     """LANE_ALLOCATION_FAILED: there is no workspace: conflict, uncommitted changes, a broken worktree."""
 
     data: AllocationRefusal
-
-    @property
-    def reason(self) -> str:
-        return self.data.reason
 
 
 class MissionNotReady(HostRefused):
@@ -158,19 +146,11 @@ class MissionNotReady(HostRefused):
     exit_code = ExitCode.ATTENTION
     data: ReadinessRefusal
 
-    @property
-    def incomplete_wps(self) -> tuple[str, ...]:
-        return self.data.incomplete_wps
-
 
 class PreflightFailed(HostRefused):
     """PREFLIGHT_FAILED: the mission cannot be merged as things are."""
 
     data: PreflightRefusal
-
-    @property
-    def errors(self) -> tuple[str, ...]:
-        return self.data.errors
 
 
 class UnsupportedStrategy(HostRefused):
@@ -259,7 +239,7 @@ def refusal(command: str, envelope: Envelope) -> HostRefused:
 
 def _envelope(command: str, completed: Completed) -> Envelope:
     try:
-        envelope = parse_envelope(completed.stdout)
+        envelope = read_reply(completed.stdout).envelope
     except ContractBreach:
         raise
     except HostGarbled as exc:

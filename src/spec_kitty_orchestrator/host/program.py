@@ -8,10 +8,10 @@ import signal
 import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Protocol
 
 import trio
 from attrs import field, frozen
+from trio.abc import ReceiveStream
 
 from ..processes.bounds import ORPHANED_CHANGE_SECONDS, ROLLBACK_SECONDS
 from ..processes.keeper import Command, CommandNotStarted, open_keeper
@@ -102,10 +102,6 @@ class HostUnderKeeper:
         )
 
 
-class _Stream(Protocol):
-    async def receive_some(self, max_bytes: int | None = None) -> bytes | bytearray: ...
-
-
 class _Tail:
     """The last bytes of a stream."""
 
@@ -113,7 +109,7 @@ class _Tail:
         self._size = size
         self.kept = bytearray()
 
-    async def fill(self, stream: _Stream) -> None:
+    async def fill(self, stream: ReceiveStream) -> None:
         while chunk := await stream.receive_some():
             self.kept += chunk
             del self.kept[: -self._size]

@@ -11,6 +11,7 @@ from pathlib import Path
 from attrs import frozen
 
 from ..errors import WorkspaceError
+from .contract.payloads import ResolveWorkspace, StartImplementation
 
 _GIT_FILE_PREFIX = "gitdir:"
 _HEAD_PREFIX = "ref: refs/heads/"
@@ -42,60 +43,53 @@ class Workspace:
         return self.prompt_file.parent.parent
 
 
-@frozen
-class Claim:
-    """What the host said about a workspace (start-implementation or resolve-workspace)."""
-
-    wp_id: str
-    workspace_path: str
-    prompt_path: str
-    lane_branch: str | None
-    lane_base_ref: str | None
+WorkspaceReply = StartImplementation | ResolveWorkspace
+"""What the host says about a workspace."""
 
 
-def check_workspace(claim: Claim, repo_root: Path) -> Workspace:
-    """The workspace of a claim, if it is safe to work in.
+def check_workspace(said: WorkspaceReply, repo_root: Path) -> Workspace:
+    """The workspace that the host named, if it is safe to work in.
 
     Raises:
         WorkspaceError: it is missing, lies outside the repository, is not one of the repository's
             worktrees, or another branch is checked out in it.
     """
-    root, path = repo_root.resolve(), Path(claim.workspace_path).resolve()
+    root, path = repo_root.resolve(), Path(said.workspace_path).resolve()
     if not path.is_dir():
-        raise _wrong(claim, path, "does not exist")
+        raise _wrong(said, path, "does not exist")
     if root == path or root not in path.parents:
-        raise _wrong(claim, path, f"is not inside the repository {root}")
+        raise _wrong(said, path, f"is not inside the repository {root}")
     common = root / ".git"
-    git_dir = _git_dir(claim, path)
+    git_dir = _git_dir(said, path)
     if git_dir.parent != (common / "worktrees").resolve():
-        raise _wrong(claim, path, f"belongs to {git_dir}, not to {common}")
-    branch = _head(claim, path, git_dir)
-    if claim.lane_branch is not None and branch != claim.lane_branch:
-        raise _wrong(claim, path, f"has {branch} checked out, not {claim.lane_branch}")
-    return Workspace(path, git_dir, common, branch, claim.lane_base_ref or "HEAD", _prompt_file(claim, root))
+        raise _wrong(said, path, f"belongs to {git_dir}, not to {common}")
+    branch = _head(said, path, git_dir)
+    if said.lane_branch is not None and branch != said.lane_branch:
+        raise _wrong(said, path, f"has {branch} checked out, not {said.lane_branch}")
+    return Workspace(path, git_dir, common, branch, said.lane_base_ref or "HEAD", _prompt_file(said, root))
 
 
-def _git_dir(claim: Claim, path: Path) -> Path:
+def _git_dir(said: WorkspaceReply, path: Path) -> Path:
     git_file = path / ".git"
     if not git_file.is_file():
-        raise _wrong(claim, path, "is a plain folder, not a worktree (it has no .git file)")
-    text = _read(claim, git_file)
+        raise _wrong(said, path, "is a plain folder, not a worktree (it has no .git file)")
+    text = _read(said, git_file)
     if not text.startswith(_GIT_FILE_PREFIX):
-        raise _wrong(claim, path, "has a .git file that names no git folder")
+        raise _wrong(said, path, "has a .git file that names no git folder")
     return (path / text[len(_GIT_FILE_PREFIX) :].strip()).resolve()
 
 
-def _head(claim: Claim, path: Path, git_dir: Path) -> str:
-    text = _read(claim, git_dir / "HEAD")
+def _head(said: WorkspaceReply, path: Path, git_dir: Path) -> str:
+    text = _read(said, git_dir / "HEAD")
     if not text.startswith(_HEAD_PREFIX):
-        raise _wrong(claim, path, "has no branch checked out (detached HEAD)")
+        raise _wrong(said, path, "has no branch checked out (detached HEAD)")
     return text[len(_HEAD_PREFIX) :].strip()
 
 
-def _prompt_file(claim: Claim, root: Path) -> Path:
-    prompt = Path(claim.prompt_path).resolve()
+def _prompt_file(said: WorkspaceReply, root: Path) -> Path:
+    prompt = Path(said.prompt_path).resolve()
     if root not in prompt.parents:
-        raise WorkspaceError(f"{claim.wp_id}: the prompt file {prompt} is not inside {root}")
+        raise WorkspaceError(f"{said.wp_id}: the prompt file {prompt} is not inside {root}")
     return prompt
 
 
@@ -114,16 +108,16 @@ def read_prompt(workspace: Workspace) -> str:
         ) from problem
 
 
-def _read(claim: Claim, path: Path) -> str:
+def _read(said: WorkspaceReply, path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError) as problem:
-        raise _wrong(claim, Path(claim.workspace_path), f"is broken: {problem}") from problem
+        raise _wrong(said, Path(said.workspace_path), f"is broken: {problem}") from problem
 
 
-def _wrong(claim: Claim, path: Path, what: str) -> WorkspaceError:
+def _wrong(said: WorkspaceReply, path: Path, what: str) -> WorkspaceError:
     return WorkspaceError(
-        f"{claim.wp_id}: the workspace {path} {what}",
+        f"{said.wp_id}: the workspace {path} {what}",
         remedy=f"save what is worth keeping, then: rm -rf '{path}'; git worktree remove -f -f '{path}'; "
         "git worktree prune; and run again",
     )

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 import trio
-from attrs import frozen
+from attrs import asdict, frozen
 
 from ..agents.failure import Failure, classify
 from ..agents.spec import CommandContext, CommandLine, FailureKind, Role, command_line
@@ -146,22 +146,10 @@ def _open_record(run: RunContext, attempt: Attempt) -> AttemptRecord:
 def _close_record(run: RunContext, attempt: Attempt, record: AttemptRecord) -> None:
     assert record.outcome is not None
     assert record.seconds is not None
-    usage, wp_id = record.usage, attempt.wp_id
+    wp_id, role, seconds = attempt.wp_id, record.role.value, round(record.seconds, 3)
     run.save(wp_id)
-    run.events.emit(
-        AttemptEnded(
-            wp_id,
-            record.role.value,
-            record.agent,
-            record.number,
-            record.outcome,
-            record.message,
-            round(record.seconds, 3),
-            usage.input_tokens,
-            usage.output_tokens,
-            usage.cost_usd,
-        )
-    )
+    what = (wp_id, role, record.agent, record.number, record.outcome, record.message, seconds)
+    run.events.emit(AttemptEnded(*what, **asdict(record.usage)))
     if record.swept:
         run.events.emit(ProcessesSwept(wp_id, record.agent, record.swept))
 

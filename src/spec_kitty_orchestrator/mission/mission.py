@@ -237,7 +237,7 @@ class Mission:
             try:
                 accepted = await self.run.host.accept_mission()
             except MissionNotReady as refusal:
-                left = ", ".join(refusal.incomplete_wps)
+                left = ", ".join(refusal.data.incomplete_wps)
                 return MissionEnd(ExitCode.ATTENTION, (f"mission {mission} was not accepted, open: {left}",))
             except HostRefused as refusal:
                 return MissionEnd(ExitCode.ATTENTION, (f"mission {mission} was not accepted: {refusal}",))

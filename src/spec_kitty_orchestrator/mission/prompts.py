@@ -30,21 +30,15 @@ class Assignment:
     host_command: Path
 
 
-def implementation_prompt(assignment: Assignment) -> str:
-    """The prompt of a first attempt, and of one that takes up what an earlier one left."""
-    return _WORK.format(opening=_IMPLEMENT, **_places(assignment))
-
-
-def rework_prompt(assignment: Assignment, feedback: str) -> str:
-    """The prompt that sends an implementer back, with the words of the reviewer or of the host."""
-    opening = _REWORK.format(feedback=feedback.strip())
-    return _WORK.format(opening=opening, **_places(assignment))
-
-
 def work_prompt(assignment: Assignment, *to_heed: str | None) -> str:
-    """The prompt for an implementer: a rework when there are words to heed, else an implementation."""
-    words = "\n\n".join(each for each in to_heed if each)
-    return rework_prompt(assignment, words) if words else implementation_prompt(assignment)
+    """The prompt for an implementer: it may find what an earlier attempt left, and has words to heed or not.
+
+    Args:
+        to_heed: what a reviewer or the host said about the work so far, as far as there is such.
+    """
+    words = "\n\n".join(each.strip() for each in to_heed if each)
+    opening = _REWORK.format(feedback=words) if words else _IMPLEMENT
+    return _WORK.format(opening=opening, **_places(assignment))
 
 
 def review_prompt(assignment: Assignment, review_ref: str) -> str:

@@ -11,9 +11,9 @@ from ..agents.failure import Failure
 from ..agents.spec import FailureKind, Role
 from ..errors import WorkspaceError
 from ..host.contract.lanes import Lane
-from ..host.contract.payloads import ResolveWorkspace, ReviewResult, StartImplementation, TransitionRequest
+from ..host.contract.payloads import ReviewResult, TransitionRequest
 from ..host.errors import DependenciesNotSatisfied, HostRefused, TransitionRejected, WpAlreadyClaimed
-from ..host.workspace import Claim, Workspace, check_workspace, read_prompt
+from ..host.workspace import Workspace, check_workspace, read_prompt
 from ..report.events import HandoverRefused, LaneChanged, VerdictGiven
 from . import prompts
 from .attempt import Attempt, AttemptResult, run_attempt
@@ -132,7 +132,7 @@ class WorkPackage:
             raise Through(Outcome(Ended.TAKEN, self.lane, "somebody else reviews it"))
         in_review = self.lane in (Lane.FOR_REVIEW, Lane.IN_REVIEW)
         if in_review or (self.lane is Lane.IN_PROGRESS and self.record.holds_claim):
-            return self._check(await self.run.host.resolve_workspace(self.wp_id))
+            return check_workspace(await self.run.host.resolve_workspace(self.wp_id), self.run.repo_root)
         return await self._claim()
 
     async def _claim(self) -> Workspace:
@@ -145,13 +145,7 @@ class WorkPackage:
             raise self._refused(refusal) from refusal
         self.record.holds_claim = True
         self._moved(reply.to_lane, "taken up again" if reply.no_op else "")
-        return self._check(reply)
-
-    def _check(self, reply: StartImplementation | ResolveWorkspace) -> Workspace:
-        claim = Claim(
-            self.wp_id, reply.workspace_path, reply.prompt_path, reply.lane_branch, reply.lane_base_ref
-        )
-        return check_workspace(claim, self.run.repo_root)
+        return check_workspace(reply, self.run.repo_root)
 
     # Implementing, until the host's guards let it pass into review.
 

@@ -26,16 +26,13 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 
-from .bounds import LEFTOVER_SECONDS, SETTLE_SECONDS, SWEEP_SECONDS
+from .bounds import LEFTOVER_SECONDS, SETTLE_SECONDS, SWEEP_PAUSE_SECONDS, SWEEP_SECONDS
 
-PR_SET_PDEATHSIG = 1
-PR_SET_CHILD_SUBREAPER = 36
+PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
 LINUX = sys.platform == "linux"
 HAS_CHILDREN_FILES = os.path.exists(f"/proc/self/task/{os.getpid()}/children")
 
-SWEEP_PAUSE_SECONDS = 0.005
-MOST_NAMES = 20
-MOST_REAPED_AT_ONCE = 10_000
+MOST_NAMES, MOST_REAPED_AT_ONCE = 20, 10_000
 CROWD = 1000
 """As many descendants as no honest build has: a fork bomb, which is not given time."""
 
@@ -152,9 +149,8 @@ class KeeperProcess:
         self.first_signal, self.patience, self.grace = first_signal, patience, grace
         self.command = 0
         self.status: int | None = None
-        self.childless = False
         self.stop_at = float("inf")
-        self.kill_ordered = False
+        self.childless = self.kill_ordered = False
         self.swept: dict[int, str] = {}
         self.poll = select.poll()
         self.wake = self.catch_signals()
@@ -257,8 +253,8 @@ class KeeperProcess:
     def wait_while(self, seconds: float, *, for_all: bool) -> None:
         """Wait for the command, or for all; at most so long, and not after an order to kill."""
         until = time.monotonic() + seconds
-        while not self.kill_ordered and time.monotonic() < until:
-            if self.gone or (self.status is not None and not for_all):
+        while not (self.kill_ordered or self.gone or (self.status is not None and not for_all)):
+            if time.monotonic() >= until:
                 return
             self.step(until)
 

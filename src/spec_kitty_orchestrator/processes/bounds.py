@@ -12,6 +12,7 @@ LEFTOVER_SECONDS = 2.0
 """How long something that the command left behind may take to obey SIGTERM (never more than the grace)."""
 SWEEP_SECONDS = 5.0
 """How long SIGKILL may need: a bound against what cannot be killed (another user's, stuck in the kernel)."""
+SWEEP_PAUSE_SECONDS = 0.005
 
 # Above the keeper.
 BUSY_SECONDS = 1.0

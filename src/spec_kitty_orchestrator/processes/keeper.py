@@ -13,8 +13,8 @@ import signal
 import subprocess
 import sys
 import uuid
-from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import ExitStack, asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Mapping
+from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -107,8 +107,7 @@ class Keeper:
                     await self._read_reports()
                 nursery.cancel_scope.cancel()
         if self._ending is None:
-            with trio.CancelScope(shield=True):
-                await self._end_without_keeper(())
+            await self._finish()
         assert self._ending is not None
         return self._ending
 
@@ -131,16 +130,7 @@ class Keeper:
                 return
             self._status = event.get("exited", self._status)
             if "done" in event:
-                with trio.CancelScope(shield=True):
-                    await self._finish(event)
-
-    async def _finish(self, event: dict[str, Any]) -> None:
-        swept = tuple(event["swept"])
-        if event["done"]:
-            await self._process.wait()
-            self._ending = self._how_it_ended(swept)
-        else:
-            await self._end_without_keeper(swept)
+                await self._finish(tuple(event["swept"]), done=event["done"])
 
     async def _next_report(self) -> dict[str, Any] | None:
         """The keeper's next line, or None when it has ended without one."""
@@ -153,11 +143,14 @@ class Keeper:
         event: dict[str, Any] = ast.literal_eval(line.decode())
         return event
 
-    async def _end_without_keeper(self, swept: tuple[str, ...]) -> None:
-        """The keeper was killed, hangs, or could not kill everything: do its work from here."""
-        self._process.kill()
-        await self._process.wait()
-        swept += await end_orphans(self._mark)
+    async def _finish(self, swept: tuple[str, ...] = (), *, done: bool = False) -> None:
+        """The end of it; unless the keeper has `done` all (it may be killed, or hang), we do the rest."""
+        with trio.CancelScope(shield=True):
+            if not done:
+                self._process.kill()
+            await self._process.wait()
+            if not done:
+                swept += await end_orphans(self._mark)
         self._ending = self._how_it_ended(tuple(dict.fromkeys(swept)))
 
     def _how_it_ended(self, swept: tuple[str, ...]) -> Ending:
@@ -211,7 +204,7 @@ async def _start(command: Command) -> Keeper:
         report, report_write = _pipe(ours, theirs)
         os.set_blocking(control, False)
         options = (control_read, report_write, int(command.first_signal), command.patience, command.grace)
-        with _explained(command):
+        try:
             stdin = _open_stdin(command, theirs)
             async with CHILDREN.starting:
                 process = await trio.lowlevel.open_process(
@@ -225,6 +218,8 @@ async def _start(command: Command) -> Keeper:
                     start_new_session=True,
                 )
                 CHILDREN.keepers.add(process.pid)
+        except OSError as error:
+            raise CommandNotStarted(f"cannot start {command.argv[0]} in {command.cwd}: {error}") from error
         ours.pop_all()
     return Keeper(process, control, report, command, mark)
 
@@ -243,11 +238,3 @@ def _open_stdin(command: Command, theirs: ExitStack) -> int:
     descriptor = os.open(command.stdin, os.O_RDONLY | os.O_CLOEXEC)
     theirs.callback(os.close, descriptor)
     return descriptor
-
-
-@contextmanager
-def _explained(command: Command) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise CommandNotStarted(f"cannot start {command.argv[0]} in {command.cwd}: {error}") from error

@@ -7,6 +7,7 @@ import os
 import signal
 import time
 from collections.abc import Callable, Iterable
+from typing import TypeVar
 
 import psutil
 import trio
@@ -14,6 +15,9 @@ import trio.lowlevel
 
 from ._keeper import become_subreaper, children_of, kill_all
 from .bounds import KEEPER_OF_THE_DEAD_SECONDS
+
+T = TypeVar("T")
+ZOMBIE = psutil.STATUS_ZOMBIE
 
 RUN_MARKER = "SPEC_KITTY_ORCHESTRATOR_RUN"
 """The environment variable that holds the run id, in every process that a run has started."""
@@ -51,7 +55,7 @@ def adopt_orphans() -> None:
 
 def find_marked(mark: str, value: str) -> list[psutil.Process]:
     """Every living process, except this one, whose environment holds `mark=value`."""
-    return [p for p in psutil.process_iter() if p.pid != os.getpid() and _environment(p).get(mark) == value]
+    return [p for p in psutil.process_iter() if p.pid != os.getpid() and _carries(p, mark, value)]
 
 
 def find_survivors(run_id: str) -> list[psutil.Process]:
@@ -77,26 +81,24 @@ async def end_orphans(keeper_mark: str) -> tuple[str, ...]:
     swept: dict[int, str] = {}
     async with CHILDREN.starting:
         rush_until = time.monotonic() + RUSH_SECONDS
-        for pause in kill_all(_strangers_left, swept):
+        for pause in kill_all(_find_strangers([]), swept):
             if pause or time.monotonic() > rush_until:
                 await trio.sleep(pause)
                 rush_until = time.monotonic() + RUSH_SECONDS
     return tuple(name for name in swept.values() if name)
 
 
-def _strangers_left(_deep: bool) -> list[int] | None:
-    """The living among our strangers, the dead reaped; what those left behind is a stranger in turn."""
-    while strangers := CHILDREN.strangers():
-        if living := [pid for pid in strangers if not _reap(pid)]:
-            return living
-    return None
+def _find_strangers(found: list[int]) -> Callable[[bool], list[int] | None]:
+    """Finds strangers, and reaps what it found before; what that left behind is a stranger in turn."""
 
+    def find(_deep: bool) -> list[int] | None:
+        for pid in found:
+            with contextlib.suppress(ChildProcessError):
+                os.waitpid(pid, os.WNOHANG)
+        found[:] = CHILDREN.strangers()
+        return found or None
 
-def _reap(pid: int) -> bool:
-    try:
-        return os.waitpid(pid, os.WNOHANG)[0] == pid
-    except ChildProcessError:
-        return True
+    return find
 
 
 async def end_all(find: Callable[[], Iterable[psutil.Process]], grace: float) -> tuple[str, ...]:
@@ -113,13 +115,13 @@ async def end_all(find: Callable[[], Iterable[psutil.Process]], grace: float) ->
     def look() -> dict[int, psutil.Process]:
         left = _with_descendants(find())
         for pid, process in left.items():
-            found.setdefault(pid, f"{pid} {_name(process)}")
+            found.setdefault(pid, f"{pid} {_ask(process.name, '?')}")
         return left
 
     kill_at = trio.current_time() + grace
     while trio.current_time() < kill_at and (left := look()):
         for pid, process in left.items():
-            if pid not in asked and _parent(process) not in left:
+            if pid not in asked and _ask(process.ppid, None) not in left:
                 asked.add(pid)
                 _send(process, signal.SIGTERM)
                 _send(process, signal.SIGCONT)
@@ -136,41 +138,25 @@ def _with_descendants(processes: Iterable[psutil.Process]) -> dict[int, psutil.P
         every[process.pid] = process
         with contextlib.suppress(psutil.Error):
             every.update((child.pid, child) for child in process.children(recursive=True))
-    return {pid: process for pid, process in every.items() if _is_alive(process)}
+    gone = {pid for pid, each in every.items() if _ask(each.status, ZOMBIE) == ZOMBIE}
+    return {pid: process for pid, process in every.items() if pid not in gone}
 
 
 def _send(process: psutil.Process, signum: int) -> None:
-    with contextlib.suppress(psutil.Error):  # gone, or another user's
-        process.send_signal(signum)
-
-
-def _is_alive(process: psutil.Process) -> bool:
-    with contextlib.suppress(psutil.Error):
-        return bool(process.status() != psutil.STATUS_ZOMBIE)
-    return False
+    _ask(lambda: process.send_signal(signum), None)
 
 
 def _left_our_session(pid: int) -> bool:
-    with contextlib.suppress(OSError):
-        return os.getsid(pid) != os.getsid(0)
-    return False
+    return _ask(lambda: os.getsid(pid) != os.getsid(0), False)
 
 
-def _environment(process: psutil.Process) -> dict[str, str]:
+def _carries(process: psutil.Process, mark: str, value: str) -> bool:
+    return _ask(lambda: process.environ().get(mark) == value, False)
+
+
+def _ask(question: Callable[[], T], otherwise: T) -> T:
+    """What a process answers, unless it is gone or another user's."""
     try:
-        return process.environ()
+        return question()
     except (psutil.Error, OSError):
-        return {}
-
-
-def _parent(process: psutil.Process) -> int | None:
-    with contextlib.suppress(psutil.Error):
-        return process.ppid()
-    return None
-
-
-def _name(process: psutil.Process) -> str:
-    try:
-        return process.name()
-    except psutil.Error:
-        return "?"
+        return otherwise

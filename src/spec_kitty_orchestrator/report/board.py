@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from contextlib import suppress
-from typing import Protocol, TextIO
+from typing import TextIO
 
 from attrs import define, field
 from rich.console import Console
@@ -29,15 +29,7 @@ REDRAWS_PER_SECOND = 4
 NOTE_WIDTH = 60  # characters; the whole line is in events.jsonl
 
 
-class Display(Protocol):
-    """Something that shows events while it is open."""
-
-    def __enter__(self) -> Display: ...
-    def __exit__(self, *_: object) -> None: ...
-    def __call__(self, event: Event) -> None: ...
-
-
-def open_display(stream: TextIO | None = None) -> Display:
+def open_display(stream: TextIO | None = None) -> Board | Lines:
     """The board if `stream` (stdout) is a terminal that can redraw, else lines."""
     stream = stream or sys.stdout
     if stream.isatty():

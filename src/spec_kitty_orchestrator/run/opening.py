@@ -83,7 +83,8 @@ async def check_everything(request: Request) -> Opened:
     """
     settings = load_settings(request.repo_root / KITTIFY, request.environ, request.flags)
     specs = known_agents(settings.agents.custom)
-    programs = {agent: find_binary(specs[agent], request.environ) for agent in _named(settings)}
+    named = dict.fromkeys((*settings.agents.implementation, *settings.agents.review))
+    programs = {agent: find_binary(specs[agent], request.environ) for agent in named}
     for role in Role:
         check_role(role, getattr(settings.agents, role.value), programs)
         for agent in getattr(settings.agents, role.value):
@@ -95,10 +96,6 @@ async def check_everything(request: Request) -> Opened:
     mission = await host.mission_state()
     host.mission = mission.mission_slug
     return Opened(request, settings, specs, programs, host, mission)
-
-
-def _named(settings: Settings) -> tuple[str, ...]:
-    return tuple(dict.fromkeys((*settings.agents.implementation, *settings.agents.review)))
 
 
 def check_role(role: Role, agents: tuple[str, ...], programs: Mapping[str, Path | None]) -> None:

@@ -19,8 +19,9 @@ from ..mission.mission import Mission, MissionEnd
 from ..mission.slots import Slots
 from ..processes.agent_process import run_agent
 from ..processes.orphans import RUN_MARKER, adopt_orphans, sweep_run
-from ..report.board import Board, Display, open_display
+from ..report.board import Board, open_display
 from ..report.events import EventStream, JsonLines, Notice, RunEnded, RunStarted
+from ..report.lines import Lines
 from ..settings.loading import load_settings
 from .lock import run_lock
 from .opening import KITTIFY, Opened, Request, check_everything
@@ -131,7 +132,7 @@ class Session:
             if program is None:
                 emit(Notice(f"{agent} is not installed; the run goes on without it"))
 
-    async def run_mission(self, display: Display) -> ExitCode:
+    async def run_mission(self, display: Board | Lines) -> ExitCode:
         """The mission, with the display's clock beside it."""
         async with trio.open_nursery() as nursery:
             if isinstance(display, Board):
@@ -143,7 +144,7 @@ class Session:
         return end.exit_code
 
     @contextmanager
-    def recording(self, display: Display) -> Iterator[None]:
+    def recording(self, display: Board | Lines) -> Iterator[None]:
         """Whatever ends the run, its status says so, and its events are on the disk."""
         lines = JsonLines(self.run.log_dir / "events.jsonl")
         self.run.events.add(lines)

@@ -14,7 +14,7 @@ from attrs import define, field, frozen
 from spec_kitty_orchestrator.agents.failure import Failure, classify
 from spec_kitty_orchestrator.agents.spec import AgentSettings, AgentSpec, CommandContext, Role, command_line
 from spec_kitty_orchestrator.agents.transcript import Transcript, open_reader
-from spec_kitty_orchestrator.mission.prompts import Assignment, implementation_prompt, review_prompt
+from spec_kitty_orchestrator.mission.prompts import Assignment, review_prompt, work_prompt
 from spec_kitty_orchestrator.processes.agent_process import Limits, run_agent
 from spec_kitty_orchestrator.processes.ending import Ending
 from spec_kitty_orchestrator.processes.keeper import Command
@@ -151,7 +151,7 @@ class Bench:
         )
         if role is Role.REVIEW:
             return review_prompt(assignment, REVIEW_REF)
-        return implementation_prompt(assignment)
+        return work_prompt(assignment)
 
     async def until_napping(self) -> None:
         """Returns once the agent's shell tool is asleep."""

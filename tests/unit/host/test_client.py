@@ -200,24 +200,24 @@ async def test_an_actor_without_a_name_is_never_sent(asked: Asked) -> None:
 async def test_refusals_bring_what_the_host_said(asked: Asked) -> None:
     with pytest.raises(DependenciesNotSatisfied) as waiting:
         await asked.client.start_implementation("WP02", POLICY)
-    assert waiting.value.unsatisfied == ("WP01",)
+    assert waiting.value.data.unsatisfied_dependencies == ("WP01",)
     started = await asked.client.start_implementation("WP01", POLICY)
     with pytest.raises(WpAlreadyClaimed) as held:
         await asked.as_actor("you").start_implementation("WP01", POLICY)
-    assert held.value.claimed_by == "me"
+    assert held.value.data.claimed_by == "me"
     asked.fake.workspaces.dirty.add(Path(started.workspace_path))  # type: ignore[attr-defined]
     with pytest.raises(LaneAllocationFailed) as dirty:
         await asked.client.start_implementation("WP01", POLICY)
-    assert "uncommitted changes" in dirty.value.reason
+    assert "uncommitted changes" in dirty.value.data.reason
     with pytest.raises(TransitionRejected, match="no implementation commit on lane lane-a") as early:
         await asked.client.transition(TransitionRequest("WP01", Lane.FOR_REVIEW, policy=POLICY))
     assert (early.value.code, early.value.command) == ("TRANSITION_REJECTED", "transition")
     with pytest.raises(MissionNotReady) as unready:
         await asked.client.accept_mission()
-    assert unready.value.incomplete_wps == ("WP01", "WP02", "WP03")
+    assert unready.value.data.incomplete_wps == ("WP01", "WP02", "WP03")
     with pytest.raises(PreflightFailed) as unmerged:
         await asked.client.merge_mission("nowhere")
-    assert unmerged.value.errors == ("Target branch 'nowhere' does not exist locally or on origin.",)
+    assert unmerged.value.data.errors == ("Target branch 'nowhere' does not exist locally or on origin.",)
 
 
 def refused(code: str, data: dict[str, Any]) -> Completed:

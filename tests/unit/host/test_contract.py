@@ -16,7 +16,6 @@ from spec_kitty_orchestrator.errors import PolicyError
 from spec_kitty_orchestrator.host.contract.envelope import (
     ContractBreach,
     HostGarbled,
-    parse_envelope,
     read_reply,
     structure,
 )
@@ -82,7 +81,7 @@ def test_the_last_envelope_is_the_reply_and_all_else_is_noise(stdout: str, befor
 )
 def test_output_without_an_envelope_is_garbage(stdout: bytes, words: str) -> None:
     with pytest.raises(HostGarbled, match="host printed") as caught:
-        parse_envelope(stdout)
+        read_reply(stdout)
     assert words in str(caught.value)
 
 
@@ -90,13 +89,13 @@ def test_output_without_an_envelope_is_garbage(stdout: bytes, words: str) -> Non
 def test_an_envelope_without_one_of_its_keys_is_a_breach_and_no_noise(key: str) -> None:
     short = {name: value for name, value in ENVELOPE.items() if name != key}
     with pytest.raises(ContractBreach, match=f"^{key}: missing"):
-        parse_envelope(json.dumps(short).encode())
+        read_reply(json.dumps(short).encode())
 
 
 @given(st.binary(max_size=200))
 def test_no_output_of_a_host_gives_anything_but_an_envelope_or_a_clear_error(stdout: bytes) -> None:
     with pytest.raises(HostGarbled):
-        parse_envelope(stdout)
+        read_reply(stdout)
 
 
 def test_a_state_is_read_and_written_back() -> None:

@@ -8,13 +8,14 @@ import pytest
 from attrs import evolve
 
 from spec_kitty_orchestrator.errors import WorkspaceError
-from spec_kitty_orchestrator.host.workspace import Claim, Workspace, check_workspace, read_prompt
+from spec_kitty_orchestrator.host.contract.payloads import ResolveWorkspace
+from spec_kitty_orchestrator.host.workspace import Workspace, check_workspace, read_prompt
 
 BRANCH = "kitty/mission-m-lane-a"
 
 
 @pytest.fixture
-def claim(tmp_path: Path) -> Claim:
+def said(tmp_path: Path) -> ResolveWorkspace:
     """A repository with one good worktree, as git lays it out."""
     git_dir = tmp_path / ".git" / "worktrees" / "m-lane-a"
     git_dir.mkdir(parents=True)
@@ -25,18 +26,27 @@ def claim(tmp_path: Path) -> Claim:
     prompt = tmp_path / "planning" / "m" / "tasks" / "WP01.md"
     prompt.parent.mkdir(parents=True)
     prompt.write_text("# WP01\n")
-    return Claim("WP01", str(workspace), str(prompt), BRANCH, "main")
+    return ResolveWorkspace(
+        mission_slug="m",
+        mission_number=None,
+        mission_type="software-dev",
+        wp_id="WP01",
+        workspace_path=str(workspace),
+        prompt_path=str(prompt),
+        lane_branch=BRANCH,
+        lane_base_ref="main",
+    )
 
 
-def test_the_hosts_worktree_is_accepted(claim: Claim, tmp_path: Path) -> None:
-    found = check_workspace(claim, tmp_path)
+def test_the_hosts_worktree_is_accepted(said: ResolveWorkspace, tmp_path: Path) -> None:
+    found = check_workspace(said, tmp_path)
     assert found == Workspace(
         path=tmp_path / ".worktrees" / "m-lane-a",
         git_dir=tmp_path / ".git" / "worktrees" / "m-lane-a",
         common_git_dir=tmp_path / ".git",
         branch=BRANCH,
         base="main",
-        prompt_file=Path(claim.prompt_path),
+        prompt_file=Path(said.prompt_path),
     )
     assert found.planning_dir == tmp_path / "planning" / "m"
     assert read_prompt(found) == "# WP01\n"
@@ -91,44 +101,46 @@ DAMAGE = {
 
 @pytest.mark.parametrize(("damage", "says"), DAMAGE.values(), ids=DAMAGE.keys())
 def test_anything_else_is_refused_with_the_repair(
-    claim: Claim, tmp_path: Path, damage: object, says: str
+    said: ResolveWorkspace, tmp_path: Path, damage: object, says: str
 ) -> None:
     assert callable(damage)
-    damage(Path(claim.workspace_path))
+    damage(Path(said.workspace_path))
     with pytest.raises(WorkspaceError, match=says) as caught:
-        check_workspace(claim, tmp_path)
+        check_workspace(said, tmp_path)
     assert "WP01" in caught.value.message
     assert "git worktree prune" in caught.value.remedy
 
 
 @pytest.mark.parametrize("where", ["/", "/tmp", "..", "."])
-def test_a_workspace_outside_of_the_repository_is_refused(claim: Claim, tmp_path: Path, where: str) -> None:
-    outside = evolve(claim, workspace_path=str(tmp_path / where))
+def test_a_workspace_outside_of_the_repository_is_refused(
+    said: ResolveWorkspace, tmp_path: Path, where: str
+) -> None:
+    outside = evolve(said, workspace_path=str(tmp_path / where))
     with pytest.raises(WorkspaceError, match="is not inside the repository"):
         check_workspace(outside, tmp_path)
 
 
 def test_a_symlink_that_leads_out_of_the_repository_is_refused(
-    claim: Claim, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+    said: ResolveWorkspace, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     link = tmp_path / ".worktrees" / "link"
     link.symlink_to(tmp_path_factory.mktemp("outside"))
     with pytest.raises(WorkspaceError, match="is not inside the repository"):
-        check_workspace(evolve(claim, workspace_path=str(link)), tmp_path)
+        check_workspace(evolve(said, workspace_path=str(link)), tmp_path)
 
 
-def test_a_missing_workspace_is_refused(claim: Claim, tmp_path: Path) -> None:
+def test_a_missing_workspace_is_refused(said: ResolveWorkspace, tmp_path: Path) -> None:
     with pytest.raises(WorkspaceError, match="does not exist"):
-        check_workspace(evolve(claim, workspace_path=str(tmp_path / "gone")), tmp_path)
+        check_workspace(evolve(said, workspace_path=str(tmp_path / "gone")), tmp_path)
 
 
-def test_a_missing_prompt_file_is_refused(claim: Claim, tmp_path: Path) -> None:
-    found = check_workspace(claim, tmp_path)
+def test_a_missing_prompt_file_is_refused(said: ResolveWorkspace, tmp_path: Path) -> None:
+    found = check_workspace(said, tmp_path)
     found.prompt_file.unlink()
     with pytest.raises(WorkspaceError, match="cannot read the prompt file"):
         read_prompt(found)
 
 
-def test_a_prompt_file_outside_of_the_repository_is_refused(claim: Claim, tmp_path: Path) -> None:
+def test_a_prompt_file_outside_of_the_repository_is_refused(said: ResolveWorkspace, tmp_path: Path) -> None:
     with pytest.raises(WorkspaceError, match="is not inside"):
-        check_workspace(evolve(claim, prompt_path="/etc/passwd"), tmp_path)
+        check_workspace(evolve(said, prompt_path="/etc/passwd"), tmp_path)

@@ -49,11 +49,6 @@ class Reply:
     after: tuple[str, ...]
 
 
-def parse_envelope(stdout: bytes) -> Envelope:
-    """The envelope in what the host printed; see `read_reply`."""
-    return read_reply(stdout).envelope
-
-
 def read_reply(stdout: bytes) -> Reply:
     """Finds the last line that is an envelope.
 

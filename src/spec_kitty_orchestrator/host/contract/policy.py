@@ -9,14 +9,10 @@ from attrs import asdict, frozen
 
 from ...errors import PolicyError
 
-APPROVAL_MODES = ("full_auto", "interactive", "supervised")
-SANDBOX_MODES = ("workspace_write", "read_only", "none")
-NETWORK_MODES = ("allowlist", "none", "open")
-
 MODES: Mapping[str, tuple[str, ...]] = {
-    "approval_mode": APPROVAL_MODES,
-    "sandbox_mode": SANDBOX_MODES,
-    "network_mode": NETWORK_MODES,
+    "approval_mode": ("full_auto", "interactive", "supervised"),
+    "sandbox_mode": ("workspace_write", "read_only", "none"),
+    "network_mode": ("allowlist", "none", "open"),
 }
 SECRET_WORDS = ("token", "secret", "key", "password", "credential")
 """The host refuses any value that holds one of these, in any case, even inside another word."""
@@ -39,9 +35,7 @@ class PolicyMetadata:
         orchestrator_id: this program's name.
         orchestrator_version: its version.
         agent_family: the family of the agent that the call is about, `claude`.
-        approval_mode: one of `APPROVAL_MODES`.
-        sandbox_mode: one of `SANDBOX_MODES`.
-        network_mode: one of `NETWORK_MODES`.
+        approval_mode, sandbox_mode, network_mode: one of the words in `MODES` each.
         dangerous_flags: the permission-widening flags that the agent is really given.
         tool_restrictions: how its tools are limited, in words; None when they are not.
 
