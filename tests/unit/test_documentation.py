@@ -85,3 +85,13 @@ def test_ci_runs_the_very_test_command_that_the_readme_gives() -> None:
     asked = "grep -m 1 -E '^python3 -m venv .* -m pytest' README.md"
     assert ".venv/bin/python -m pytest" in command
     assert asked in (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+
+
+def test_whoever_is_told_to_install_this_by_name_is_told_the_version() -> None:
+    """Below 1.0 the package index holds another program under it."""
+    texts = [README, *(path.read_text(encoding="utf-8") for path in (ROOT / "src").rglob("*.py"))]
+    asked = [
+        what for text in texts for what in re.findall(r"pip install.*?[' ]spec-kitty-orchestrator(\S*)", text)
+    ]
+    assert asked
+    assert [what for what in asked if ">=1.0" not in what] == []

@@ -51,7 +51,7 @@ def check_host(host_bin: str | None, junitxml: Path | None) -> ExitCode:
     try:
         import pytest
     except ImportError:
-        remedy = "pip install 'spec-kitty-orchestrator[conformance]'"
+        remedy = "pip install 'spec-kitty-orchestrator[conformance]>=1.0'"
         raise UsageError("the conformance suite needs pytest", remedy=remedy) from None
     host = _find_host(host_bin)
     options = ["--host-bin", str(host), *(("--junitxml", str(junitxml)) if junitxml else ())]

@@ -30,6 +30,7 @@ from .contract.payloads import (
 )
 from .contract.policy import PolicyMetadata
 from .errors import (
+    UPGRADE,
     Completed,
     ContractVersionMismatch,
     HostCrashed,
@@ -209,10 +210,7 @@ def check_contract(api_version: str) -> None:
     if version < OLDEST_CONTRACT:
         raise HostIncompatible(f"the host's contract {api_version} is older than 1.3.0", remedy=INSTALL_HOST)
     if version >= FIRST_UNKNOWN_CONTRACT:
-        raise HostIncompatible(
-            f"the host's contract {api_version} is newer than 1.x",
-            remedy="pip install --upgrade spec-kitty-orchestrator",
-        )
+        raise HostIncompatible(f"the host's contract {api_version} is newer than 1.x", remedy=UPGRADE)
 
 
 def clean_note(note: str) -> str:

@@ -27,6 +27,8 @@ from .contract.payloads import (
 )
 
 T = TypeVar("T")
+UPGRADE = "pip install --upgrade 'spec-kitty-orchestrator>=1.0'"
+"""With a version: below 1.0 the name belongs to another program."""
 
 
 class HostMissing(HostError):
@@ -80,13 +82,13 @@ class UnknownRefusal(HostRefused):
 class UsageRefused(HostRefused):
     """USAGE_ERROR: the host does not take the arguments that we gave."""
 
-    advice = "pip install --upgrade spec-kitty-orchestrator spec-kitty-cli"
+    advice = f"{UPGRADE} spec-kitty-cli"
 
 
 class ContractVersionMismatch(HostRefused):
     """CONTRACT_VERSION_MISMATCH: this program is too old for the host."""
 
-    advice = "pip install --upgrade spec-kitty-orchestrator"
+    advice = UPGRADE
 
 
 class MissionNotFound(HostRefused):
