@@ -22,7 +22,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from attrs import evolve
 from benchmarks.table import show
-from conformance.fake_program import install_fake_host
+from conformance.fake.program import install_fake_host
 from tests.conftest import Arena
 from tests.process.stage import Stage, marked
 

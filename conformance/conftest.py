@@ -11,7 +11,7 @@ import pytest
 
 from spec_kitty_orchestrator.host.errors import HostMissing
 
-from .fake_program import install_fake_host
+from .fake.program import install_fake_host
 from .journey import Journey, set_out
 from .recording import Recording
 from .report import report

@@ -15,7 +15,7 @@ import json, os, sys
 from pathlib import Path
 
 sys.path.append({root!r})
-from conformance.fake_program import call
+from conformance.fake.program import call
 
 argv = sys.argv[1:]
 command = argv[1] if argv[0] == "orchestrator-api" and len(argv) > 1 else ""

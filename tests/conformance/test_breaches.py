@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from conformance.canon import FIXTURES
 from conformance.cases import CASES
-from conformance.fake_program import install_fake_host
+from conformance.fake.program import install_fake_host
 from conformance.journey import set_out
 from conformance.program import Host
 from conformance.recording import Recording

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from conformance.cases import CASES
-from conformance.fake_program import install_fake_host
+from conformance.fake.program import install_fake_host
 from tests.conformance.broken_hosts import BROKEN_HOSTS
 
 import spec_kitty_orchestrator

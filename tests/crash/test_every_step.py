@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 from attrs import define, evolve
-from conformance.fake_program import install_fake_host
+from conformance.fake.program import install_fake_host
 from tests.conftest import Arena
 from tests.process.stage import Stage, eventually
 

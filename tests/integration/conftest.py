@@ -11,7 +11,7 @@ import pytest
 
 from spec_kitty_orchestrator.demo.project import PlannedWorkPackage, Project, ProjectPlan, make_project
 
-FAKE_HOST = Path(__file__).parents[2] / "conformance" / "fake_program.py"
+FAKE_HOST = Path(__file__).parents[2] / "conformance" / "fake" / "program.py"
 
 
 @pytest.fixture(scope="session")

@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 from attrs import define, evolve, field
-from conformance.fake_program import install_fake_host
+from conformance.fake.program import install_fake_host
 from tests.process.launch import Launch
 from tests.process.stage import Stage
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import trio
 from attrs import evolve
-from conformance.fake_program import install_fake_host
+from conformance.fake.program import install_fake_host
 
 from spec_kitty_orchestrator.host.client import HostClient
 from spec_kitty_orchestrator.host.contract.envelope import HostGarbled

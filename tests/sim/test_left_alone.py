@@ -6,10 +6,10 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
-from conformance.fake_checks import about
-from conformance.fake_host import Said
-from conformance.fake_rules import Refused
-from conformance.in_process import Fault
+from conformance.fake.checks import about
+from conformance.fake.host import Said
+from conformance.fake.rules import Refused
+from conformance.fake.in_process import Fault
 from tests.sim.world import ACTOR, World
 from trio.testing import MockClock
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 import trio
 from attrs import evolve
-from conformance.in_process import Fault
+from conformance.fake.in_process import Fault
 from tests.sim.world import Act, World, reject
 
 from spec_kitty_orchestrator.errors import ExitCode, HostError

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conformance.in_process import Fault
+from conformance.fake.in_process import Fault
 from tests.sim.world import Act, Stopped, World, make_world, reject
 
 from spec_kitty_orchestrator.errors import ExitCode

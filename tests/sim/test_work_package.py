@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from attrs import evolve
-from conformance.in_process import Fault
+from conformance.fake.in_process import Fault
 from tests.sim.world import ACTOR, Act, World, reject
 
 from spec_kitty_orchestrator.agents import get_agent

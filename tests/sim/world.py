@@ -16,8 +16,8 @@ from typing import Any
 
 import trio
 from attrs import define, evolve, field, frozen
-from conformance.fake_host import FakeHost
-from conformance.in_process import InProcessHost, make_fake_project
+from conformance.fake.host import FakeHost
+from conformance.fake.in_process import InProcessHost, make_fake_project
 from trio.testing import MockClock
 
 from spec_kitty_orchestrator.agents.custom import known_agents

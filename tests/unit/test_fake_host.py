@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conformance.fake_host import FakeHost
-from conformance.fake_program import GitWorkspaces
-from conformance.fake_rules import LANES, TARGET_BRANCH
-from conformance.in_process import make_fake_project
+from conformance.fake.host import FakeHost
+from conformance.fake.in_process import make_fake_project
+from conformance.fake.program import GitWorkspaces
+from conformance.fake.rules import LANES, TARGET_BRANCH
 
 POLICY = json.dumps(
     {

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 import trio
-from conformance.in_process import Fault, InProcessHost, make_fake_project
+from conformance.fake.in_process import Fault, InProcessHost, make_fake_project
 from trio.testing import MockClock
 
 from spec_kitty_orchestrator import __version__

@@ -1,6 +1,6 @@
 """The contract as a state machine: lanes, guards, refusals and the last-line rule of a host, without a host.
 
-Standard library only, so that the program around it (`fake_program.py`) starts fast. In process:
+Standard library only, so that the program around it (`program.py`) starts fast. In process:
 
     fake = FakeHost([("WP01", []), ("WP02", ["WP01"])], PaperWorkspaces(root))
     said = fake.call(["orchestrator-api", "mission-state", "--mission", fake.slug])
@@ -20,8 +20,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol
 
-from .fake_commands import COMMANDS
-from .fake_rules import CONTRACT_VERSION, TARGET_BRANCH, Crash, NoWorkspace, Refused, parse
+from .commands import COMMANDS
+from .rules import CONTRACT_VERSION, TARGET_BRANCH, Crash, NoWorkspace, Refused, parse
 
 __all__ = ["FakeHost", "NoWorkspace", "PaperWorkspaces", "Said", "Workspaces", "new_mission"]
 

@@ -11,8 +11,8 @@ import trio
 
 from spec_kitty_orchestrator.host.errors import Completed
 
-from .fake_host import FakeHost, PaperWorkspaces, Said
-from .fake_rules import TARGET_BRANCH
+from .host import FakeHost, PaperWorkspaces, Said
+from .rules import TARGET_BRANCH
 
 
 class Fault(enum.Enum):

@@ -1,6 +1,6 @@
 """The fake host as a program: `spec-kitty` with real git and a state file, fast enough to be called often.
 
-Run as `python -S -E -s fake_program.py ARGV...` (see `install_fake_host`), standard library only. Beside the
+Run as `python -S -E -s program.py ARGV...` (see `install_fake_host`), standard library only. Beside the
 contract it knows what a project is made with: `init`, `orchestrator-api specify` and `tasks`, and the
 agents' `agent tasks mark-status`. Its state lies in the repository's own `.git` folder, so that the tree
 holds nothing of it. SPEC_KITTY_FAKE_NOISE is printed before each reply.
@@ -22,8 +22,8 @@ if not __package__:  # run as a file: make the folder that it lies in the packag
     sys.path.append(str(Path(__file__).resolve().parent.parent))
     __package__ = Path(__file__).resolve().parent.name
 
-from .fake_host import FakeHost, NoWorkspace, Said, new_work_package
-from .fake_rules import TARGET_BRANCH, Refused, parse_options
+from .host import FakeHost, NoWorkspace, Said, new_work_package
+from .rules import TARGET_BRANCH, Refused, parse_options
 
 NOISE = "SPEC_KITTY_FAKE_NOISE"
 IGNORED = ".kittify/logs/\n.worktrees/\n"

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any, NoReturn
 
-from .fake_rules import BANNED, MISSION_TYPE, POLICY_STRINGS, SECRETS, Refused
+from .rules import BANNED, MISSION_TYPE, POLICY_STRINGS, SECRETS, Refused
 
 Options = Mapping[str, str]
 Record = dict[str, Any]

@@ -7,9 +7,9 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, NoReturn
 
-from .fake_checks import Options, Record, about, policy_checked, reject, require_actor
-from .fake_moves import transition
-from .fake_rules import (
+from .checks import Options, Record, about, policy_checked, reject, require_actor
+from .moves import transition
+from .rules import (
     CONTRACT_VERSION,
     LANES,
     OLDEST_PROVIDER,
@@ -20,7 +20,7 @@ from .fake_rules import (
 )
 
 if TYPE_CHECKING:
-    from .fake_host import FakeHost
+    from .host import FakeHost
 
 Command = Callable[["FakeHost", Options, list[str]], Record]
 """Takes the host, the options and the lines to print before the reply; returns the reply's data."""
