@@ -18,12 +18,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 from .commands import COMMANDS
-from .rules import CONTRACT_VERSION, TARGET_BRANCH, Crash, NoWorkspace, Refused, parse
-
-__all__ = ["FakeHost", "NoWorkspace", "PaperWorkspaces", "Said", "Workspaces", "new_mission"]
+from .rules import CONTRACT_VERSION, TARGET_BRANCH, Crash, Refused, parse
+from .workspaces import PaperWorkspaces, Workspaces
 
 
 class Said(NamedTuple):
@@ -32,66 +31,6 @@ class Said(NamedTuple):
     returncode: int
     stdout: bytes
     stderr: bytes
-
-
-class Workspaces(Protocol):
-    """What the machine needs to know of branches and folders, by a work package's lane."""
-
-    root: Path
-
-    def branch_is_checked_out(self, branch: str) -> bool: ...
-    def create(self, path: Path, branch: str, base: str, merged: Sequence[str]) -> None: ...
-    def bring_in(self, path: Path, merged: Sequence[str]) -> None: ...
-    def is_there(self, path: Path) -> bool: ...
-    def is_dirty(self, path: Path) -> bool: ...
-    def has_commit(self, path: Path, branch: str, base: str) -> bool: ...
-    def has_branch(self, branch: str) -> bool: ...
-    def merge(self, target: str, lanes: Sequence[tuple[Path, str]]) -> None: ...
-
-
-class PaperWorkspaces:
-    """Worktrees that are only their own `.git` files: no git, for tests in one process."""
-
-    def __init__(self, root: Path) -> None:
-        self.root = root
-        self.branches: set[str] = {TARGET_BRANCH}
-        self.committed: set[str] = set()
-        self.dirty: set[Path] = set()
-        self.checked_out = TARGET_BRANCH
-
-    def branch_is_checked_out(self, branch: str) -> bool:
-        return branch == self.checked_out
-
-    def create(self, path: Path, branch: str, base: str, merged: Sequence[str]) -> None:
-        """Writes what marks a linked worktree: its `.git` file, and HEAD in the folder that it names."""
-        self.bring_in(path, (base, *merged))
-        git_dir = self.root / ".git" / "worktrees" / path.name
-        for folder in (git_dir, path):
-            folder.mkdir(parents=True, exist_ok=True)
-        (git_dir / "HEAD").write_text(f"ref: refs/heads/{branch}\n")
-        (git_dir / "commondir").write_text("../..\n")
-        (git_dir / "gitdir").write_text(f"{path / '.git'}\n")
-        (path / ".git").write_text(f"gitdir: {git_dir}\n")
-        self.branches.add(branch)
-
-    def bring_in(self, path: Path, merged: Sequence[str]) -> None:
-        if missing := {*merged} - self.branches:
-            raise NoWorkspace(f"no such branch: {', '.join(sorted(missing))}")
-
-    def is_there(self, path: Path) -> bool:
-        return path.exists()  # a plain folder counts, as it does for the real host
-
-    def is_dirty(self, path: Path) -> bool:
-        return path in self.dirty
-
-    def has_commit(self, path: Path, branch: str, base: str) -> bool:
-        return branch in self.committed
-
-    def has_branch(self, branch: str) -> bool:
-        return branch in self.branches
-
-    def merge(self, target: str, lanes: Sequence[tuple[Path, str]]) -> None:
-        self.branches -= {branch for _, branch in lanes}
 
 
 def new_mission(

@@ -11,8 +11,9 @@ import trio
 
 from spec_kitty_orchestrator.host.errors import Completed
 
-from .host import FakeHost, PaperWorkspaces, Said
+from .host import FakeHost, Said
 from .rules import TARGET_BRANCH
+from .workspaces import PaperWorkspaces
 
 
 class Fault(enum.Enum):

@@ -12,9 +12,8 @@ import contextlib
 import fcntl
 import json
 import os
-import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +21,9 @@ if not __package__:  # run as a file: make the folder that it lies in the packag
     sys.path.append(str(Path(__file__).resolve().parent.parent))
     __package__ = Path(__file__).resolve().parent.name
 
-from .host import FakeHost, NoWorkspace, Said, new_work_package
+from .host import FakeHost, Said, new_work_package
 from .rules import TARGET_BRANCH, Refused, parse_options
+from .workspaces import GitWorkspaces
 
 NOISE = "SPEC_KITTY_FAKE_NOISE"
 IGNORED = ".kittify/logs/\n.worktrees/\n"
@@ -31,70 +31,6 @@ PLANNING = {
     "specify": {"--mission": True, "--mission-type": True, "--topology": False, "--policy": False},
     "tasks": {"--mission": True, "--policy": False},
 }
-
-
-class GitWorkspaces:
-    """Real worktrees and branches."""
-
-    def __init__(self, root: Path) -> None:
-        self.root = root
-
-    def branch_is_checked_out(self, branch: str) -> bool:
-        return (self.root / ".git" / "HEAD").read_text().strip() == f"ref: refs/heads/{branch}"
-
-    def create(self, path: Path, branch: str, base: str, merged: Sequence[str]) -> None:
-        known = self.has_branch(branch)
-        new = (str(path), branch) if known else ("-b", branch, str(path), base)
-        self._git("worktree", "add", "-q", *new)
-        try:
-            self.bring_in(path, merged)
-        except NoWorkspace:
-            self._git("worktree", "remove", "--force", str(path))
-            self._git("branch", "-q", "-D", branch)
-            raise
-
-    def bring_in(self, path: Path, merged: Sequence[str]) -> None:
-        if not _is_linked(path):
-            return
-        for other in merged:
-            try:
-                self._git("merge", "-q", "--no-edit", other, cwd=path)
-            except NoWorkspace:
-                self._git("reset", "-q", "--merge", cwd=path)
-                raise
-
-    def is_there(self, path: Path) -> bool:
-        return path.exists()
-
-    def is_dirty(self, path: Path) -> bool:
-        return _is_linked(path) and bool(self._git("status", "--porcelain", cwd=path))
-
-    def has_commit(self, path: Path, branch: str, base: str) -> bool:
-        return self._git("rev-list", "--count", f"{base}..{branch}") != "0"
-
-    def has_branch(self, branch: str) -> bool:
-        with contextlib.suppress(NoWorkspace):
-            return bool(self._git("rev-parse", "-q", "--verify", f"refs/heads/{branch}"))
-        return False
-
-    def merge(self, target: str, lanes: Sequence[tuple[Path, str]]) -> None:
-        for path, branch in lanes:
-            self._git("merge", "-q", "--no-edit", branch)
-            self._git("worktree", "remove", "--force", str(path))
-            self._git("branch", "-q", "-D", branch)
-
-    def _git(self, *args: str, cwd: Path | None = None) -> str:
-        done = subprocess.run(
-            ("git", *args), cwd=cwd or self.root, capture_output=True, text=True, check=False
-        )
-        if done.returncode:
-            raise NoWorkspace((done.stderr or done.stdout).strip() or f"git {args[0]} failed")
-        return done.stdout.strip()
-
-
-def _is_linked(path: Path) -> bool:
-    """In a plain folder, which the host takes for a worktree, git would speak of the primary checkout."""
-    return (path / ".git").is_file()
 
 
 def find_root(start: Path) -> Path | None:

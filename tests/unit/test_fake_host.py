@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 from conformance.fake.host import FakeHost
 from conformance.fake.in_process import make_fake_project
-from conformance.fake.program import GitWorkspaces
 from conformance.fake.rules import LANES, TARGET_BRANCH
+from conformance.fake.workspaces import GitWorkspaces
 
 POLICY = json.dumps(
     {
