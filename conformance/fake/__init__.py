@@ -1,4 +1,4 @@
-"""The fake host: the contract as a state machine, its program, and its place inside a test.
+"""The fake host: the contract as a state machine, a program made of it, and its place inside a test.
 
-What puts a host to the test, or judges what it said, is no part of it, and is not imported here.
+The standard library alone, but for `in_process`. What judges a host's replies, this one's too, stays outside.
 """

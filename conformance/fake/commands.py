@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING, NoReturn
+from typing import NoReturn
 
 from .checks import Options, Record, about, policy_checked, reject, require_actor
+from .host import FakeHost
 from .moves import transition
 from .rules import (
     CONTRACT_VERSION,
@@ -19,10 +20,7 @@ from .rules import (
     Refused,
 )
 
-if TYPE_CHECKING:
-    from .host import FakeHost
-
-Command = Callable[["FakeHost", Options, list[str]], Record]
+Command = Callable[[FakeHost, Options, list[str]], Record]
 """Takes the host, the options and the lines to print before the reply; returns the reply's data."""
 
 

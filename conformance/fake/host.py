@@ -1,36 +1,17 @@
-"""The contract as a state machine: lanes, guards, refusals and the last-line rule of a host, without a host.
+"""What the fake host knows: its missions and where their work is. It does not know the commands.
 
-Standard library only, so that the program around it (`program.py`) starts fast. In process:
-
-    fake = FakeHost([("WP01", []), ("WP02", ["WP01"])], PaperWorkspaces(root))
-    said = fake.call(["orchestrator-api", "mission-state", "--mission", fake.slug])
-
-`said` has `returncode`, `stdout` and `stderr`. An agent's part is `fake.change("WP01")`,
-`fake.commit("WP01")` and `fake.mark("WP01")`. What was measured on the real host, and how, stands in the
-conformance suite: the same cases are put to both.
+An agent's part is `fake.change("WP01")`, `fake.commit("WP01")` and `fake.mark("WP01")`.
 """
 
 from __future__ import annotations
 
-import json
-import os
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime, timezone
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any
 
-from .commands import COMMANDS
-from .rules import CONTRACT_VERSION, TARGET_BRANCH, Crash, Refused, parse
+from .rules import TARGET_BRANCH, Crash, Refused
 from .workspaces import PaperWorkspaces, Workspaces
-
-
-class Said(NamedTuple):
-    """How a call ended, and what it printed."""
-
-    returncode: int
-    stdout: bytes
-    stderr: bytes
 
 
 def new_mission(
@@ -86,7 +67,7 @@ class FakeHost:
         if planned:
             self.missions[slug] = new_mission(slug, planned, lanes)
 
-    # What tests and agents do, without a command line.
+    # What tests and agents do.
 
     @property
     def wps(self) -> dict[str, dict[str, Any]]:
@@ -113,70 +94,6 @@ class FakeHost:
         """An agent marks all subtasks of a work package."""
         subtasks = self.wps[wp_id]["subtasks"]
         subtasks.update(dict.fromkeys(subtasks, done))
-
-    # The command line.
-
-    def call(self, argv: Sequence[str]) -> Said:
-        """What `spec-kitty ARGV...` prints and returns."""
-        try:
-            if list(argv[:1]) == ["orchestrator-api"]:
-                return self._api(list(argv[1:]))
-            if list(argv[:3]) == ["agent", "tasks", "mark-status"]:
-                return self._mark_status(list(argv[3:]))
-        except Crash as crash:
-            return Said(1, b"", f"Traceback (most recent call last):\nValueError: {crash}\n".encode())
-        return Said(2, b"", b"No such command.\n")
-
-    def _api(self, argv: list[str]) -> Said:
-        noise = list(self.noise)
-        try:
-            command, options = parse(argv)
-        except Refused as refused:
-            return self.reply("unknown", refused.data, noise, refused)
-        try:
-            data = COMMANDS[command](self, options, noise)
-        except Refused as refused:
-            return self.reply(command, refused.data, noise, refused)
-        return self.reply(command, data, noise, None)
-
-    def reply(self, command: str, data: Any, noise: list[str], refused: Refused | None) -> Said:
-        """An envelope around some data, after the noise."""
-        envelope = {
-            "contract_version": CONTRACT_VERSION,
-            "command": f"orchestrator-api.{command}",
-            "timestamp": datetime.now(timezone.utc).isoformat(),
-            "correlation_id": f"corr-{os.urandom(16).hex()}",
-            "success": refused is None,
-            "error_code": refused.code if refused else None,
-            "data": data,
-        }
-        text = "".join(f"{line}\n" for line in [*noise, json.dumps(envelope)])
-        return Said(refused.status if refused else 0, text.encode(), b"")
-
-    def _mark_status(self, argv: list[str]) -> Said:
-        words = iter(argv)
-        tasks, options = [], {}
-        for word in words:
-            if word == "--json":
-                continue
-            if word.startswith("--"):
-                options[word] = next(words, "")
-            else:
-                tasks.append(word)
-        try:
-            mission = self.find(options.get("--mission", self.slug))
-        except Refused as refused:
-            return Said(1, json.dumps({"error": str(refused)}).encode() + b"\n", b"")
-        unknown = [task for task in tasks if not self._set_task(mission, task, options.get("--status"))]
-        done = {"result": "error" if unknown else "success", "updated": sorted(set(tasks) - set(unknown))}
-        return Said(1 if unknown else 0, json.dumps({**done, "not_found": unknown}).encode() + b"\n", b"")
-
-    @staticmethod
-    def _set_task(mission: dict[str, Any], task: str, status: str | None) -> bool:
-        owners = [wp for wp in mission["wps"].values() if task in wp["subtasks"]]
-        for wp in owners:
-            wp["subtasks"][task] = status == "done"
-        return bool(owners)
 
     # Lookups that several commands share.
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterable, Mapping, Sequence
+import functools
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 
@@ -11,7 +12,8 @@ import trio
 
 from spec_kitty_orchestrator.host.errors import Completed
 
-from .host import FakeHost, Said
+from .command_line import Said, respond
+from .host import FakeHost
 from .rules import TARGET_BRANCH
 from .workspaces import PaperWorkspaces
 
@@ -35,6 +37,7 @@ class InProcessHost:
 
     Attributes:
         fake: the state machine; tests look into it and change it.
+        respond: what it says to a call; a test may put something else here.
         faults: by command (`transition`), what the next calls of it meet, first one first; None: nothing.
         log: the arguments of every call, in order.
         in_flight, most_in_flight: calls now, and the most that there were at once.
@@ -42,6 +45,7 @@ class InProcessHost:
 
     def __init__(self, fake: FakeHost, seconds: float = 0.0) -> None:
         self.fake = fake
+        self.respond: Callable[[Sequence[str]], Said] = functools.partial(respond, fake)
         self.seconds = seconds
         self.faults: dict[str, list[Fault | None]] = {}
         self.log: list[tuple[str, ...]] = []
@@ -65,7 +69,7 @@ class InProcessHost:
     async def _answer(self, argv: Sequence[str]) -> Completed:
         waiting = self.faults.get(argv[1]) or [None]
         fault = waiting.pop(0)
-        said = self.fake.call(argv) if fault is None or fault.is_after else Said(1, b"", b"")
+        said = self.respond(argv) if fault is None or fault.is_after else Said(1, b"", b"")
         if fault is None:
             return Completed(said.returncode, said.stdout, said.stderr)
         if fault in (Fault.HANG_BEFORE, Fault.HANG_AFTER):

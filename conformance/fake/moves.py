@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from .checks import Options, Record, about, evidence_of, policy_checked, reject, require_actor, review_of
+from .host import FakeHost
 from .rules import ALIASES, LANES, NEED_POLICY, NEIGHBOURS, SETTLED, UNREACHABLE, Crash, Refused
-
-if TYPE_CHECKING:
-    from .host import FakeHost
 
 NO_EVIDENCE = "Transition to approved/done requires evidence (reviewer identity and approval reference)"
 

@@ -21,7 +21,8 @@ if not __package__:  # run as a file: make the folder that it lies in the packag
     sys.path.append(str(Path(__file__).resolve().parent.parent))
     __package__ = Path(__file__).resolve().parent.name
 
-from .host import FakeHost, Said, new_work_package
+from .command_line import Said, reply, respond
+from .host import FakeHost, new_work_package
 from .rules import TARGET_BRANCH, Refused, parse_options
 from .workspaces import GitWorkspaces
 
@@ -72,11 +73,11 @@ def call(argv: list[str], cwd: Path) -> Said:
         return _init(cwd)
     if root is None:
         # Measured: outside a repository the host finds no mission, whatever it is asked about one.
-        return FakeHost((), GitWorkspaces(cwd)).call(argv)
+        return respond(FakeHost((), GitWorkspaces(cwd)), argv)
     with opened(root) as host:
         if argv[:1] == ["orchestrator-api"] and argv[1:2] and argv[1] in PLANNING:
             return _plan(host, argv[1], argv[2:])
-        return host.call(argv)
+        return respond(host, argv)
 
 
 def _init(root: Path) -> Said:
@@ -92,8 +93,8 @@ def _plan(host: FakeHost, command: str, argv: list[str]) -> Said:
         options = parse_options(argv, PLANNING[command], ())
         data = (_specify if command == "specify" else _finalize)(host, options)
     except Refused as refused:
-        return host.reply(command, refused.data, [], refused)
-    return host.reply(command, data, [], None)
+        return reply(command, refused.data, [], refused)
+    return reply(command, data, [], None)
 
 
 def _specify(host: FakeHost, options: dict[str, str]) -> dict[str, Any]:

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 from conformance.fake.checks import about
-from conformance.fake.host import Said
-from conformance.fake.rules import Refused
+from conformance.fake.command_line import Said, reply
 from conformance.fake.in_process import Fault
+from conformance.fake.rules import Refused
 from tests.sim.world import ACTOR, World
 from trio.testing import MockClock
 
@@ -30,16 +30,16 @@ DATA: dict[str, dict[str, Any]] = {
 
 def refuse(world: World, command: str, wp_id: str, code: str) -> None:
     """Has the host refuse a command for one work package."""
-    ask = world.fake.call
+    ask = world.host.respond
     data = {**about(world.fake.missions[world.fake.slug]), **DATA.get(code, {})}
     refused = Refused(code, "the lanes' record is not there", **data)
 
     def call(argv: Sequence[str]) -> Said:
         if argv[1] == command and wp_id in argv:
-            return world.fake.reply(command, refused.data, [], refused)
+            return reply(command, refused.data, [], refused)
         return ask(argv)
 
-    world.fake.call = call  # type: ignore[method-assign]
+    world.host.respond = call
 
 
 @pytest.mark.parametrize(

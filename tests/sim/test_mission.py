@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import pytest
 import trio
 from attrs import evolve
+from conformance.fake.command_line import Said
 from conformance.fake.in_process import Fault
 from tests.sim.world import Act, World, reject
 
@@ -47,13 +48,13 @@ def test_a_chain_starts_each_link_at_once_without_asking_the_host_again(new_worl
 def test_the_next_host_call_follows_an_agents_end_at_once(single: World) -> None:
     single.acts["WP01", "implementation"] = [Act(seconds=7.0)]
     began: list[float] = []
-    ask = single.host.fake.call
+    ask = single.host.respond
 
-    def note(argv: list[str]) -> object:
+    def note(argv: Sequence[str]) -> Said:
         began.append(trio.current_time() - single.host.seconds)
         return ask(argv)
 
-    single.host.fake.call = note  # type: ignore[method-assign,assignment]
+    single.host.respond = note
     single.orchestrate()
     ended = single.attempts[0].started + 7.0
     assert ended in began
@@ -170,14 +171,14 @@ def test_approved_is_enough_when_the_setting_says_so(diamond: World) -> None:
 
 def test_an_acceptance_that_the_host_refuses_is_told(single: World) -> None:
     """Somebody takes the work package back between our last look and the acceptance."""
-    ask = single.fake.call
+    ask = single.host.respond
 
-    def take_back(argv: list[str]) -> object:
+    def take_back(argv: Sequence[str]) -> Said:
         if argv[1] == "accept-mission":
             single.fake.wps["WP01"]["lane"] = "in_progress"
         return ask(argv)
 
-    single.fake.call = take_back  # type: ignore[method-assign,assignment]
+    single.host.respond = take_back
     end = single.orchestrate()
     assert end.exit_code is ExitCode.ATTENTION
     assert "was not accepted" in end.lines[0]
@@ -222,18 +223,18 @@ def test_a_dependency_that_the_host_has_taken_back_is_waited_for(new_world: NewW
     """The host refuses a claim that its own list-ready had named; nothing is lost, and nothing spins."""
     world = new_world(WP01=[], WP02=["WP01"], WP03=[])
     world.stand("WP01", "approved")
-    ask = world.fake.call
+    ask = world.host.respond
 
-    def take_back(argv: list[str]) -> object:
+    def take_back(argv: Sequence[str]) -> Said:
         if argv[1] == "start-implementation" and "WP02" in argv and world.fake.lane("WP01") == "approved":
             world.fake.wps["WP01"]["lane"] = "blocked"
         return ask(argv)
 
     def approve_again() -> None:
-        world.fake.call = ask  # type: ignore[method-assign]
+        world.host.respond = ask
         world.fake.wps["WP01"]["lane"] = "approved"
 
-    world.fake.call = take_back  # type: ignore[method-assign,assignment]
+    world.host.respond = take_back
     world.acts["WP03", "implementation"] = [Act(seconds=200, then=approve_again)]
     assert world.orchestrate().exit_code is ExitCode.ACCEPTED
     assert world.host.commands().count("start-implementation") == 3
@@ -243,15 +244,15 @@ def test_a_dependency_that_was_added_meanwhile_is_waited_for_and_then_enough(new
     """Nobody had told us of it before the host refused the claim; its acceptance is reason to ask again."""
     world = new_world("WP01", "WP02")
     world.fake.wps["WP02"]["dependencies"] = ["WP01"]
-    ask = world.fake.call
+    ask = world.host.respond
 
-    def unaware(argv: list[str]) -> object:
+    def unaware(argv: Sequence[str]) -> Said:
         world.fake.wps["WP02"]["dependencies"] = (
             [] if argv[1] in ("mission-state", "list-ready") else ["WP01"]
         )
         return ask(argv)
 
-    world.fake.call = unaware  # type: ignore[method-assign,assignment]
+    world.host.respond = unaware
     assert world.orchestrate().exit_code is ExitCode.ACCEPTED
     claims = [argv[argv.index("--wp") + 1] for argv in world.host.log if argv[1] == "start-implementation"]
     assert sorted(claims) == ["WP01", "WP02", "WP02"]
@@ -269,14 +270,14 @@ def test_the_first_claim_of_a_run_goes_alone(new_world: NewWorld) -> None:
     """The host makes the mission's branch with it, where a second claim at the same time can collide."""
     world = new_world("WP01", "WP02", "WP03")
     ended: list[float] = []
-    ask = world.fake.call
+    ask = world.host.respond
 
-    def note(argv: list[str]) -> object:
+    def note(argv: Sequence[str]) -> Said:
         if argv[1] == "start-implementation":
             ended.append(trio.current_time())
         return ask(argv)
 
-    world.fake.call = note  # type: ignore[method-assign,assignment]
+    world.host.respond = note
     world.orchestrate()
     first, *others = ended
     assert others == [first + world.host.seconds] * 2

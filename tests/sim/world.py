@@ -16,6 +16,7 @@ from typing import Any
 
 import trio
 from attrs import define, evolve, field, frozen
+from conformance.fake.command_line import respond
 from conformance.fake.host import FakeHost
 from conformance.fake.in_process import InProcessHost, make_fake_project
 from trio.testing import MockClock
@@ -240,7 +241,7 @@ class World:
         }
         of_wp = ["--mission", self.fake.slug, "--wp", wp_id, "--actor", actor]
         argv = ["orchestrator-api", "start-implementation", *of_wp, "--policy", json.dumps(policy)]
-        said = self.fake.call(argv)
+        said = respond(self.fake, argv)
         assert said.returncode == 0, said
         self.fake.wps[wp_id]["lane"] = lane
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import ast
+import graphlib
 import json
 import os
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from conformance.fake.command_line import respond
 from conformance.fake.host import FakeHost
 from conformance.fake.in_process import make_fake_project
 from conformance.fake.rules import LANES, TARGET_BRANCH
@@ -35,7 +38,7 @@ def fake(tmp_path: Path) -> FakeHost:
 def ask(fake: FakeHost, command: str, *args: str, mission: str | None = None) -> dict[str, Any]:
     """The envelope of a reply."""
     about = ("--mission", fake.slug if mission is None else mission)
-    said = fake.call(["orchestrator-api", command, *about, *args])
+    said = respond(fake, ["orchestrator-api", command, *about, *args])
     envelope: dict[str, Any] = json.loads(said.stdout.splitlines()[-1])
     assert said.returncode == (
         0 if envelope["success"] else 2 if envelope["command"].endswith("unknown") else 1
@@ -100,14 +103,14 @@ def test_a_move_is_guarded_as_by_the_real_host(
 
 @pytest.mark.parametrize("mission", ["", "a/b", "..", "a b", "de*"])
 def test_an_unsafe_selector_breaks_the_host_down(fake: FakeHost, mission: str) -> None:
-    said = fake.call(["orchestrator-api", "mission-state", "--mission", mission])
+    said = respond(fake, ["orchestrator-api", "mission-state", "--mission", mission])
     assert (said.returncode, said.stdout) == (1, b"")
     assert said.stderr.startswith(b"Traceback")
 
 
 def test_an_unknown_lane_breaks_the_host_down(fake: FakeHost) -> None:
     about = ["--mission", fake.slug, "--wp", "WP01", "--actor", "me"]
-    said = fake.call(["orchestrator-api", "transition", *about, "--to", "nirvana"])
+    said = respond(fake, ["orchestrator-api", "transition", *about, "--to", "nirvana"])
     assert (said.returncode, said.stdout) == (1, b"")
 
 
@@ -119,9 +122,9 @@ def test_a_mission_is_known_by_its_slug_its_name_and_its_id(fake: FakeHost, sele
 def test_several_subtasks_are_marked_at_once_and_unknown_ones_are_told(fake: FakeHost) -> None:
     mark = ["agent", "tasks", "mark-status", "T001", "T002"]
     done = ["--status", "done", "--mission", fake.slug, "--json"]
-    assert fake.call([*mark, *done]).returncode == 0
+    assert respond(fake, [*mark, *done]).returncode == 0
     assert [wp["subtasks"] for wp in fake.wps.values()] == [{"T001": True}, {"T002": True}]
-    said = fake.call([*mark, "T009", *done])
+    said = respond(fake, [*mark, "T009", *done])
     assert (said.returncode, json.loads(said.stdout)["not_found"]) == (1, ["T009"])
 
 
@@ -261,3 +264,26 @@ def test_with_git_a_shared_lane_is_one_worktree_that_is_merged_once(
     assert "other" in git("log", "--format=%s", folder=where)
     assert ask(fake, "merge-mission")["data"]["merged"]
     assert sorted(git("log", "--format=%s", "--no-merges").split()) == ["begin", "first", "other"]
+
+
+# How it is built.
+
+SUITE = Path(__file__).parents[2] / "conformance"
+MODULES = {path.relative_to(SUITE.parent).with_suffix("").parts: path for path in SUITE.rglob("*.py")}
+
+
+def imported(name: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
+    """What a module imports, wherever in it that stands: for the type checker alone counts as well."""
+    for node in ast.walk(ast.parse(MODULES[name].read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom):
+            around = name[: -node.level] if node.level else ()
+            source = (*around, *(node.module.split(".") if node.module else ()))
+            yield from (source, (*source, "__init__"), *((*source, alias.name) for alias in node.names))
+        elif isinstance(node, ast.Import):
+            yield from (tuple(alias.name.split(".")) for alias in node.names)
+
+
+def test_no_modules_of_the_suite_import_each_other_in_a_circle() -> None:
+    arrows = {name: MODULES.keys() & set(imported(name)) - {name} for name in MODULES}
+    assert ("conformance", "fake", "host") in arrows["conformance", "fake", "commands"]
+    graphlib.TopologicalSorter(arrows).prepare()  # raises CycleError with the modules of a circle

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import trio
+from conformance.fake.command_line import respond
 from conformance.fake.in_process import Fault, InProcessHost, make_fake_project
 from trio.testing import MockClock
 
@@ -279,7 +280,7 @@ def test_an_answer_to_another_command_is_none(asked: Asked) -> None:
     """Only the command's name tells: what start-review answers can be read as a transition's result."""
     asked.bring_to(Lane.FOR_REVIEW)
     options = ["--mission", asked.fake.slug, "--wp", "WP01", "--actor", "me", "--policy", POLICY.to_json()]
-    said = Completed(*asked.fake.call(["orchestrator-api", "start-review", *options]))
+    said = Completed(*respond(asked.fake, ["orchestrator-api", "start-review", *options]))
     assert answer("start-review", said, StartReview).to_lane is Lane.IN_REVIEW
     with pytest.raises(HostGarbled, match=r"^transition: the host answered for '.*\.start-review' instead"):
         answer("transition", said, TransitionResult)
