@@ -3,24 +3,19 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
+from conformance.fake.program import install_fake_host
 
 from spec_kitty_orchestrator.demo.project import PlannedWorkPackage, Project, ProjectPlan, make_project
-
-FAKE_HOST = Path(__file__).parents[2] / "conformance" / "fake" / "program.py"
 
 
 @pytest.fixture(scope="session")
 def small(clean_environ: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Project:
     """Two work packages that have nothing to do with each other."""
     folder = tmp_path_factory.mktemp("small")
-    host = folder / "spec-kitty"
-    host.write_text(f'#!/bin/sh\nexec "{sys.executable}" -S -E -s "{FAKE_HOST}" "$@"\n', encoding="utf-8")
-    host.chmod(0o755)
+    host = install_fake_host(folder)
     wps = tuple(
         PlannedWorkPackage(wp_id, f"Write {wp_id}", "Write it.", (f"{wp_id}.txt",))
         for wp_id in ("WP01", "WP02")
