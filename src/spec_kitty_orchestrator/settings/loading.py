@@ -21,6 +21,9 @@ FILE_NAME = "orchestrator.yaml"
 PREFIX = "SK_ORCH_"
 TESTS_PREFIX = "SK_ORCH_E2E_"  # the e2e suite's own variables; no settings
 
+NOT_YAML = (YAMLError, ValueError, RecursionError)
+"""The library lets through what Python says of a number, a date or a depth that cannot be."""
+
 FLAGS: Mapping[KeyPath, tuple[str, str]] = {
     ("agents", "implementation"): ("--impl-agent", "impl_agent"),
     ("agents", "review"): ("--review-agent", "review_agent"),
@@ -82,7 +85,7 @@ def _read_file(path: Path) -> _Sources:
         mark = problem.problem_mark
         where = f"{path.name}:{mark.line + 1}:{mark.column + 1}" if mark is not None else path.name
         raise ConfigError(f"{where}: not YAML: {problem.problem or problem.context}") from problem
-    except YAMLError as problem:
+    except NOT_YAML as problem:
         raise ConfigError(f"{path.name}: not YAML: {problem}") from problem
 
 
@@ -134,7 +137,10 @@ def _from_text(text: str, kind: Any) -> Any:
         return [part.strip() for part in text.split(",") if part.strip()]
     if str in (kind, *typing.get_args(kind)) or (isinstance(kind, type) and issubclass(kind, str)):
         return text
-    return YAML(typ="safe", pure=True).load(text)
+    try:
+        return YAML(typ="safe", pure=True).load(text)
+    except NOT_YAML:
+        return text  # a string is not what the setting asks for, and will be told so
 
 
 def _put(sources: _Sources, path: tuple[Any, ...], value: Any, origin: str) -> None:

@@ -99,6 +99,17 @@ def test_variables_outrank_the_file_and_flags_outrank_both(tmp_path: Path) -> No
     assert load(tmp_path, FULL, environ, review_agent="pi").agents.review == ("pi",)
 
 
+NO_VALUES = {"no number": "._", "no date": "2026-13-45", "no whole number": "!!int x", "too deep": "[" * 3000}
+
+
+@pytest.mark.parametrize("text", NO_VALUES.values(), ids=NO_VALUES)
+def test_what_the_yaml_library_trips_over_is_an_error_like_any_other(tmp_path: Path, text: str) -> None:
+    assert "not YAML" in refused(tmp_path, f"grace_seconds: {text}")[0]
+    (tmp_path / FILE_NAME).unlink()
+    with pytest.raises(ConfigError, match="SK_ORCH_GRACE_SECONDS: grace_seconds: expected a number"):
+        load(tmp_path, None, {"SK_ORCH_GRACE_SECONDS": text})
+
+
 def test_a_flag_that_is_not_given_never_beats_the_file(tmp_path: Path) -> None:
     assert load(tmp_path, FULL, impl_agent=None, max_concurrent=None).max_concurrent_wps == 3
 
