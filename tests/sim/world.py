@@ -21,7 +21,7 @@ from conformance.fake.host import FakeHost
 from conformance.fake.in_process import InProcessHost, make_fake_project
 from trio.testing import MockClock
 
-from spec_kitty_orchestrator.agents.custom import known_agents
+from spec_kitty_orchestrator.agents.agent import Agent
 from spec_kitty_orchestrator.agents.spec import Role
 from spec_kitty_orchestrator.host.client import HostClient
 from spec_kitty_orchestrator.host.program import HostEndpoint
@@ -31,7 +31,7 @@ from spec_kitty_orchestrator.processes.ending import EndedBy, Ending
 from spec_kitty_orchestrator.processes.identity import ProcessIdentity
 from spec_kitty_orchestrator.processes.keeper import Command
 from spec_kitty_orchestrator.report.events import Event
-from spec_kitty_orchestrator.run.opening import KITTIFY, Opened, Request
+from spec_kitty_orchestrator.run.opening import KITTIFY, Opened, Request, named_agents
 from spec_kitty_orchestrator.run.session import open_run
 from spec_kitty_orchestrator.run.state import RunState, RunStore, begin_state, open_state
 from spec_kitty_orchestrator.settings.loading import load_settings
@@ -150,18 +150,21 @@ class World:
 
     async def open_mission(self) -> Mission:
         """A mission with its run, as the supervisor opens them, but for process and terminal."""
-        for agent in (*self.settings.agents.implementation, *self.settings.agents.review):
-            self.programs.setdefault(agent, Path("/sim") / agent)
         request, settings, store = self.request, self.settings, self.store
         endpoint = HostEndpoint(Path("/sim/spec-kitty"), self.root, environ={})
         host = HostClient(endpoint, request.mission, request.actor, self.host)
         first = await host.mission_state()
-        opened = Opened(request, settings, known_agents(settings.agents.custom), self.programs, host, first)
+        opened = Opened(request, settings, self._agents(), host, first)
         self.state = open_state(opened, store, resume=True)
         kit = opened.agent_kit(self.start, trio.Event())
         run = evolve(open_run(opened, store, self.state, kit, self.host), jitter=lambda: 0.0)
         run.events.add(self.events.append)
         return Mission(run, first)
+
+    def _agents(self) -> dict[str, Agent]:
+        found = named_agents(self.settings.agents, {"PATH": ""})
+        programs = {agent_id: self.programs.get(agent_id, Path("/sim") / agent_id) for agent_id in found}
+        return {agent_id: evolve(agent, program=programs[agent_id]) for agent_id, agent in found.items()}
 
     async def start(
         self,

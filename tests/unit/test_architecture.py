@@ -22,7 +22,7 @@ USES = {
     "mission": EVERYTHING_BELOW,
     "settings": {"host", "agents", "converter", "errors"},
     "host": {"processes", "report", "converter", "errors"},
-    "agents": {"processes", "errors"},
+    "agents": {"host", "processes", "errors"},
     "processes": {"errors"},
     "report": set(),
     "demo": {"errors"},

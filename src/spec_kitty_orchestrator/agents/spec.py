@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import enum
-import json
-import re
 import shlex
 from collections.abc import Mapping
-from pathlib import Path
-from string import Template
 from types import MappingProxyType
 
 from attrs import field, frozen
@@ -16,17 +12,6 @@ from attrs import field, frozen
 from .places import NOWHERE, At
 
 NOTHING: Mapping[str, str] = MappingProxyType({})
-
-# What a commit in a linked worktree writes to in the repository's git folder, and where the host locks when
-# a subtask is marked (3.2.7). Not the whole folder: its hooks and config would let an agent out of a sandbox.
-_SHARED_GIT_FOLDERS = ("objects", "refs", "logs", "spec-kitty-locks")
-
-# Words in the arguments that a user adds which say that they widen what the agent may do.
-_WIDENING = re.compile(
-    r"yolo|dangerous|bypass|full-auto|full_auto|skip-(permissions|trust)|allow-all|accept-?edits"
-    r"|danger-full-access|writable_roots|^--(auto|force|trust|allow(ed)?-?tools?)\b",
-    re.IGNORECASE,
-)
 
 
 class Role(str, enum.Enum):
@@ -171,76 +156,3 @@ class AgentSettings:
     extra_args: tuple[str, ...] = ()
     env: Mapping[str, str] = field(default=NOTHING, repr=False)  # may hold secrets
     timeout_seconds: float | None = None
-
-
-@frozen
-class CommandContext:
-    """What a command line may depend on.
-
-    Attributes:
-        binary: the agent's program.
-        workspace: the folder to work in, a git worktree.
-        git_dir: that worktree's own git folder, `<repository>/.git/worktrees/<name>`.
-        common_git_dir: the repository's git folder.
-        planning_dir: the mission's folder, where the host's `mark-status` writes.
-        attempt_dir: a folder of ours for files that the agent is given (never inside the workspace).
-        settings: what the user set for this agent.
-    """
-
-    binary: Path
-    workspace: Path
-    git_dir: Path
-    common_git_dir: Path
-    planning_dir: Path
-    attempt_dir: Path
-    settings: AgentSettings = AgentSettings()
-
-
-@frozen
-class CommandLine:
-    """How one attempt is started: arguments, what is added to the environment, files to write before.
-
-    `files` maps a path to the text that it must hold; all lie in the context's `attempt_dir`.
-    `policy_flags` are those of the arguments that widen what the agent may do (sent with the policy).
-    """
-
-    argv: tuple[str, ...]
-    env: Mapping[str, str] = field(repr=False)  # may hold secrets
-    files: Mapping[Path, str]
-    policy_flags: tuple[str, ...]
-
-
-def command_line(spec: AgentSpec, role: Role, context: CommandContext) -> CommandLine:
-    """The command line of one attempt. The prompt is never in it: it is the agent's stdin."""
-    command, settings = spec.command(role), context.settings
-    values = _values(context)
-    model = spec.model_args if settings.model else ()
-    args = _fill((*command.args, *model), values) + settings.extra_args + _fill(command.last, values)
-    env = {key: Template(text).substitute(values) for key, text in {**spec.env, **command.env}.items()}
-    return CommandLine(
-        argv=(command.program or str(context.binary), *args),
-        env={**env, **settings.env},
-        files={context.attempt_dir / name: text for name, text in command.files.items()},
-        policy_flags=policy_flags(spec, role, settings.extra_args),
-    )
-
-
-def policy_flags(spec: AgentSpec, role: Role, extra_args: tuple[str, ...]) -> tuple[str, ...]:
-    """What widens an agent's permissions in a role: by its record, and among the user's own arguments."""
-    return spec.command(role).widens + tuple(arg for arg in extra_args if _WIDENING.search(arg))
-
-
-def _values(context: CommandContext) -> dict[str, str]:
-    common = context.common_git_dir
-    writes = [*(common / name for name in _SHARED_GIT_FOLDERS), context.git_dir, context.planning_dir]
-    return {
-        "workspace": str(context.workspace),
-        "attempt_dir": str(context.attempt_dir),
-        "model": context.settings.model or "",
-        # A JSON list is a TOML list too, save for DEL and lone surrogates, which no sane path holds.
-        "json_writes": json.dumps([str(path) for path in writes]),
-    }
-
-
-def _fill(args: tuple[str, ...], values: Mapping[str, str]) -> tuple[str, ...]:
-    return tuple(Template(arg).substitute(values) for arg in args)

@@ -11,14 +11,15 @@ import trio
 from attrs import field, frozen
 
 from .. import __version__
+from ..agents.agent import Agent
 from ..agents.failure import Failure
-from ..agents.spec import AgentSettings, AgentSpec, FailureKind, Role, policy_flags
+from ..agents.spec import FailureKind, Role
 from ..host.client import HostClient
 from ..host.contract.policy import PolicyMetadata
 from ..host.notes import Notes
 from ..processes.agent_process import RunAgent
 from ..report.events import EventStream
-from ..settings.values import Settings
+from ..settings.values import PolicyModes, Settings
 from .agent_pool import AgentPool
 from .records import WpRecord
 from .slots import FirstClaim, Slots
@@ -28,10 +29,9 @@ PROGRAM = "spec-kitty-orchestrator"
 
 @frozen
 class AgentKit:
-    """The agents that this run knows, the programs found for them, and how a process is started."""
+    """The agents that the settings name, by their ids, and how a process is started."""
 
-    specs: Mapping[str, AgentSpec]
-    programs: Mapping[str, Path | None]
+    known: Mapping[str, Agent]
     environ: Mapping[str, str]
     start: RunAgent
     kill_now: trio.Event
@@ -40,9 +40,9 @@ class AgentKit:
 def new_pool(kit: AgentKit) -> AgentPool:
     """A pool in which the agents that are not installed are out from the start."""
     pool = AgentPool(trio.current_time)
-    for agent, program in kit.programs.items():
-        if program is None:
-            pool.drop(agent, Failure(FailureKind.NOT_INSTALLED, "not installed (not on PATH)"))
+    for agent_id, agent in kit.known.items():
+        if agent.program is None:
+            pool.drop(agent_id, Failure(FailureKind.NOT_INSTALLED, "not installed (not on PATH)"))
     return pool
 
 
@@ -78,34 +78,28 @@ class RunContext:
         """Where this run's logs lie."""
         return self.repo_root / ".kittify" / "logs" / self.run_id
 
-    def agent_settings(self, agent: str) -> AgentSettings:
-        """What the user set for an agent."""
-        return self.settings.agents.settings.get(agent, AgentSettings())
-
     def workspace_lock(self, path: Path) -> trio.Lock:
         """Work packages of one lane share a workspace; only one may have an agent in it at a time."""
         return self.workspaces.setdefault(path, trio.Lock())
 
     def policy(self, agent: str, role: Role) -> PolicyMetadata:
         """What the host is told about the agent that a call is about: only what is true of it."""
-        return policy_for(self.settings, self.agents.specs[agent], role)
+        return policy_for(self.settings.policy, self.agents.known[agent], role)
 
 
-def policy_for(settings: Settings, spec: AgentSpec, role: Role) -> PolicyMetadata:
+def policy_for(modes: PolicyModes, agent: Agent, role: Role) -> PolicyMetadata:
     """The policy metadata for one agent in one role.
 
     Raises:
         PolicyError: a value that the host would refuse.
     """
-    extra = settings.agents.settings.get(spec.agent_id, AgentSettings()).extra_args
+    reads_only = role is Role.REVIEW and agent.spec.read_only_review
     return PolicyMetadata(
         orchestrator_id=PROGRAM,
         orchestrator_version=__version__,
-        agent_family=spec.family,
-        approval_mode=settings.policy.approval_mode,
-        sandbox_mode="read_only"
-        if role is Role.REVIEW and spec.read_only_review
-        else settings.policy.sandbox_mode,
-        network_mode=settings.policy.network_mode,
-        dangerous_flags=policy_flags(spec, role, extra),
+        agent_family=agent.spec.family,
+        approval_mode=modes.approval_mode,
+        sandbox_mode="read_only" if reads_only else modes.sandbox_mode,
+        network_mode=modes.network_mode,
+        dangerous_flags=agent.policy_flags(role),
     )

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 from attrs import frozen
 
-from ..agents import find_binary
-from ..agents.custom import known_agents
+from ..agents.agent import Agent
 from ..agents.spec import Role
 from ..errors import OrchestratorError
 from ..host.client import HostClient
 from ..host.program import HostEndpoint, find_host_binary
 from ..settings.loading import load_settings
-from ..settings.values import Flags, Settings
+from ..settings.values import AgentChoice, Flags, Settings
 from .lock import is_locked
-from .opening import KITTIFY, check_role, find_repo_root
+from .opening import KITTIFY, check_role, find_repo_root, named_agents
 from .state import RunStore
 
 
@@ -40,7 +40,9 @@ async def examine(given: Path | None) -> list[Finding]:
         findings.append(Finding("settings", f"{root / KITTIFY / 'orchestrator.yaml'} and SK_ORCH_*"))
     except OrchestratorError as problem:
         return [*findings, Finding("project and settings", problem=problem)]
-    findings += [_last_run(root), *(_agents(settings, role) for role in Role), *_loose_reviewers(settings)]
+    choice, agents = settings.agents, named_agents(settings.agents, os.environ)
+    findings += [_last_run(root), *(_agents(choice, agents, role) for role in Role)]
+    findings += _loose_reviewers(choice, agents)
     findings.append(await _host(settings, root))
     return findings
 
@@ -61,24 +63,21 @@ def _last_run(root: Path) -> Finding:
     return Finding("last run", f"{state.run_id}, {'alive' if is_locked(root) else state.status.value}")
 
 
-def _agents(settings: Settings, role: Role) -> Finding:
-    chosen, specs = getattr(settings.agents, role.value), known_agents(settings.agents.custom)
-    programs = {agent: find_binary(specs[agent], os.environ) for agent in chosen}
+def _agents(choice: AgentChoice, agents: Mapping[str, Agent], role: Role) -> Finding:
+    chosen = getattr(choice, role.value)
     try:
-        check_role(role, chosen, programs)
+        check_role(role, chosen, agents)
     except OrchestratorError as problem:
         return Finding(f"{role.value} agents", problem=problem)
-    return Finding(
-        f"{role.value} agents", ", ".join(f"{a} ({p or 'not installed'})" for a, p in programs.items())
-    )
+    found = (f"{agent} ({agents[agent].program or 'not installed'})" for agent in chosen)
+    return Finding(f"{role.value} agents", ", ".join(found))
 
 
-def _loose_reviewers(settings: Settings) -> list[Finding]:
-    specs = known_agents(settings.agents.custom)
+def _loose_reviewers(choice: AgentChoice, agents: Mapping[str, Agent]) -> list[Finding]:
     return [
         Finding(f"reviewer {agent}", "its CLI cannot be kept from writing while it reviews")
-        for agent in settings.agents.review
-        if not specs[agent].read_only_review
+        for agent in choice.review
+        if not agents[agent].spec.read_only_review
     ]
 
 

@@ -10,8 +10,9 @@ import trio
 from attrs import field, frozen
 
 from ..agents import find_binary
+from ..agents.agent import Agent
 from ..agents.custom import known_agents
-from ..agents.spec import AgentSpec, Role
+from ..agents.spec import AgentSettings, Role
 from ..errors import NoAgentCanWork, UsageError
 from ..host.client import HostClient
 from ..host.contract.payloads import MissionState
@@ -19,7 +20,7 @@ from ..host.program import HostEndpoint, find_host_binary
 from ..mission.context import AgentKit, policy_for
 from ..processes.agent_process import RunAgent
 from ..settings.loading import load_settings
-from ..settings.values import Flags, Settings
+from ..settings.values import AgentChoice, Flags, Settings
 
 KITTIFY = ".kittify"
 
@@ -41,14 +42,13 @@ class Opened:
 
     request: Request
     settings: Settings
-    specs: Mapping[str, AgentSpec]
-    programs: Mapping[str, Path | None]
+    agents: Mapping[str, Agent]
     host: HostClient
     mission: MissionState
 
     def agent_kit(self, start: RunAgent, kill_now: trio.Event) -> AgentKit:
         """The agents, and how one is started."""
-        return AgentKit(self.specs, self.programs, self.request.environ, start, kill_now)
+        return AgentKit(self.agents, self.request.environ, start, kill_now)
 
 
 def find_repo_root(given: Path | None) -> Path:
@@ -82,26 +82,37 @@ async def check_everything(request: Request) -> Opened:
         OrchestratorError: the first thing that is wrong, with its remedy.
     """
     settings = load_settings(request.repo_root / KITTIFY, request.environ, request.flags)
-    specs = known_agents(settings.agents.custom)
-    named = dict.fromkeys((*settings.agents.implementation, *settings.agents.review))
-    programs = {agent: find_binary(specs[agent], request.environ) for agent in named}
+    agents = named_agents(settings.agents, request.environ)
     for role in Role:
-        check_role(role, getattr(settings.agents, role.value), programs)
-        for agent in getattr(settings.agents, role.value):
-            policy_for(settings, specs[agent], role)
+        chosen = getattr(settings.agents, role.value)
+        check_role(role, chosen, agents)
+        for agent in chosen:
+            policy_for(settings.policy, agents[agent], role)
     binary = find_host_binary(settings.host.binary, request.environ)
     endpoint = HostEndpoint(binary, request.repo_root, settings.host.timeout_seconds, request.environ)
     host = HostClient(endpoint, request.mission, request.actor)
     await host.contract_version()
     mission = await host.mission_state()
     host.mission = mission.mission_slug
-    return Opened(request, settings, specs, programs, host, mission)
+    return Opened(request, settings, agents, host, mission)
 
 
-def check_role(role: Role, agents: tuple[str, ...], programs: Mapping[str, Path | None]) -> None:
+def named_agents(choice: AgentChoice, environ: Mapping[str, str]) -> dict[str, Agent]:
+    """The agents that the settings name, by their ids, as they are on this machine."""
+    known = known_agents(choice.custom)
+    named = dict.fromkeys((*choice.implementation, *choice.review))
+    return {
+        agent: Agent(
+            known[agent], find_binary(known[agent], environ), choice.settings.get(agent, AgentSettings())
+        )
+        for agent in named
+    }
+
+
+def check_role(role: Role, chosen: tuple[str, ...], agents: Mapping[str, Agent]) -> None:
     """Raises NoAgentCanWork when none of a role's agents is installed."""
-    if not any(programs[agent] for agent in agents):
+    if not any(agents[agent].program for agent in chosen):
         raise NoAgentCanWork(
-            f"agents.{role.value}: {', '.join(agents)}: not installed (not on PATH)",
+            f"agents.{role.value}: {', '.join(chosen)}: not installed (not on PATH)",
             remedy="install it, or name another one; `spec-kitty-orchestrator agents` shows what is here",
         )

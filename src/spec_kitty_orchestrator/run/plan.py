@@ -6,9 +6,19 @@ import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
-from ..agents.spec import AgentSettings, CommandContext, Role, command_line
+from ..agents.spec import Role
 from ..host.contract.payloads import MissionState, WorkPackageState
+from ..host.workspace import Workspace
 from .opening import Opened
+
+SOME_WORKSPACE = Workspace(
+    path=Path("WORKSPACE"),
+    git_dir=Path("REPOSITORY/.git/worktrees/WORKSPACE"),
+    common_git_dir=Path("REPOSITORY/.git"),
+    branch="LANE",
+    base="BASE",
+    prompt_file=Path("MISSION/tasks/WP.md"),
+)
 
 
 def plan_lines(opened: Opened) -> Iterator[str]:
@@ -42,21 +52,12 @@ def waves(mission: MissionState) -> list[list[WorkPackageState]]:
     return result
 
 
-def _agent_lines(opened: Opened, role: Role, agent: str) -> Iterator[str]:
-    program, spec = opened.programs[agent], opened.specs[agent]
-    if program is None:
-        yield f"  {agent}: not installed; skipped"
+def _agent_lines(opened: Opened, role: Role, agent_id: str) -> Iterator[str]:
+    agent = opened.agents[agent_id]
+    if agent.program is None:
+        yield f"  {agent_id}: not installed; skipped"
         return
-    context = CommandContext(
-        binary=program,
-        workspace=Path("WORKSPACE"),
-        git_dir=Path("REPOSITORY/.git/worktrees/WORKSPACE"),
-        common_git_dir=Path("REPOSITORY/.git"),
-        planning_dir=Path("MISSION"),
-        attempt_dir=Path("ATTEMPT"),
-        settings=opened.settings.agents.settings.get(agent, AgentSettings()),
-    )
-    line = command_line(spec, role, context)
-    yield f"  {agent}: {shlex.join(line.argv)} < PROMPT"
-    if role is Role.REVIEW and not spec.read_only_review:
+    line = agent.command_line(role, SOME_WORKSPACE, Path("ATTEMPT"))
+    yield f"  {agent_id}: {shlex.join(line.argv)} < PROMPT"
+    if role is Role.REVIEW and not agent.spec.read_only_review:
         yield "    (this CLI cannot be kept from writing while it reviews)"

@@ -128,9 +128,9 @@ class Session:
         emit(RunStarted(state.run_id, state.mission, state.actor, lanes, resumed))
         for survivor in swept:
             emit(Notice(f"ended what the last run left behind: {survivor}"))
-        for agent, program in self.opened.programs.items():
-            if program is None:
-                emit(Notice(f"{agent} is not installed; the run goes on without it"))
+        for agent_id, agent in self.opened.agents.items():
+            if agent.program is None:
+                emit(Notice(f"{agent_id} is not installed; the run goes on without it"))
 
     async def run_mission(self, display: Board | Lines) -> ExitCode:
         """The mission, with the display's clock beside it."""

@@ -11,9 +11,11 @@ import psutil
 import trio
 from attrs import define, field, frozen
 
-from spec_kitty_orchestrator.agents.failure import Failure, classify
-from spec_kitty_orchestrator.agents.spec import AgentSettings, AgentSpec, CommandContext, Role, command_line
-from spec_kitty_orchestrator.agents.transcript import Transcript, open_reader
+from spec_kitty_orchestrator.agents.agent import Agent
+from spec_kitty_orchestrator.agents.failure import Failure
+from spec_kitty_orchestrator.agents.spec import AgentSettings, AgentSpec, Role
+from spec_kitty_orchestrator.agents.transcript import Transcript
+from spec_kitty_orchestrator.host.workspace import Workspace
 from spec_kitty_orchestrator.mission.prompts import Assignment, review_prompt, work_prompt
 from spec_kitty_orchestrator.processes.agent_process import Limits, run_agent
 from spec_kitty_orchestrator.processes.ending import Ending
@@ -116,28 +118,29 @@ class Bench:
         """One attempt, started and ended as every one is."""
         attempt_dir = self.folder / f"attempt-{uuid.uuid4().hex[:8]}"
         attempt_dir.mkdir()
-        context = CommandContext(
-            binary=self.binary,
-            workspace=self.workspace,
+        settings = AgentSettings(extra_args=self.rig.extra_args, env=self.rig.env)
+        agent = Agent(self.spec, self.binary, settings)
+        workspace = Workspace(
+            path=self.workspace,
             git_dir=self.repo / ".git" / "worktrees" / "m-lane-a",
             common_git_dir=self.repo / ".git",
-            planning_dir=self.planning_dir,
-            attempt_dir=attempt_dir,
-            settings=AgentSettings(extra_args=self.rig.extra_args, env=self.rig.env),
+            branch="kitty/m-lane-a",
+            base=self.base,
+            prompt_file=self.planning_dir / "tasks" / "WP01.md",
         )
-        line = command_line(self.spec, role, context)
+        line = agent.command_line(role, workspace, attempt_dir)
         for path, text in line.files.items():
             path.write_text(text)
         prompt = attempt_dir / "prompt.md"
         prompt.write_text(self._prompt(role))
         env = {**self.environ, MARK: self.mark, **line.env}
         command = Command(line.argv, self.workspace, env, stdin=prompt, grace=2.0)
-        reader = open_reader(self.spec)
+        reader = agent.open_reader()
         ending = await run_agent(
             command, attempt_dir / "log", Limits(timeout=seconds), reader, lambda _: None
         )
         transcript = reader.finish()
-        return Outcome(ending, transcript, classify(self.spec, ending, transcript))
+        return Outcome(ending, transcript, agent.judge(ending, transcript))
 
     def _prompt(self, role: Role) -> str:
         assignment = Assignment(

@@ -11,9 +11,11 @@ from attrs import evolve
 
 import spec_kitty_orchestrator
 from spec_kitty_orchestrator.agents import all_agent_ids, detect_installed_agents, find_binary, get_agent
+from spec_kitty_orchestrator.agents.agent import Agent, CommandLine
 from spec_kitty_orchestrator.agents.custom import CustomAgent, as_spec
-from spec_kitty_orchestrator.agents.spec import AgentSettings, CommandContext, CommandLine, Role, command_line
+from spec_kitty_orchestrator.agents.spec import AgentSettings, Role
 from spec_kitty_orchestrator.errors import ConfigError, UsageError
+from spec_kitty_orchestrator.host.workspace import Workspace
 
 IDS = (
     "claude-code",
@@ -35,20 +37,22 @@ BANNED = {
     "--dangerously-skip-permissions",
 }
 SECRET_WORDS = ("token", "secret", "key", "password", "credential")
-CONTEXT = CommandContext(
-    binary=Path("/bin/agent"),
-    workspace=Path("/p/.worktrees/m-lane-a"),
+WORKSPACE = Workspace(
+    path=Path("/p/.worktrees/m-lane-a"),
     git_dir=Path("/p/.git/worktrees/m-lane-a"),
     common_git_dir=Path("/p/.git"),
-    planning_dir=Path("/p/kitty-specs/m"),
-    attempt_dir=Path("/p/.kittify/logs/r/WP01-review-1"),
+    branch="kitty/mission-m-lane-a",
+    base="main",
+    prompt_file=Path("/p/kitty-specs/m/tasks/WP01.md"),
 )
+ATTEMPT_DIR = Path("/p/.kittify/logs/r/WP01-review-1")
+PROGRAM = Path("/bin/agent")
 EVERY_CALL = [(agent_id, role) for agent_id in IDS for role in Role]
 
 
 def line(agent_id: str, role: Role, **settings: object) -> CommandLine:
-    context = evolve(CONTEXT, settings=AgentSettings(**settings))  # type: ignore[arg-type]
-    return command_line(get_agent(agent_id), role, context)
+    agent = Agent(get_agent(agent_id), PROGRAM, AgentSettings(**settings))  # type: ignore[arg-type]
+    return agent.command_line(role, WORKSPACE, ATTEMPT_DIR)
 
 
 def test_the_ids_are_those_of_the_specification() -> None:
@@ -85,7 +89,7 @@ def test_model_and_arguments_of_the_user_come_after_ours(agent_id: str, role: Ro
 def test_files_lie_in_the_folder_of_the_attempt(agent_id: str, role: Role) -> None:
     call = line(agent_id, role)
     for path in call.files:
-        assert path.parent == CONTEXT.attempt_dir
+        assert path.parent == ATTEMPT_DIR
         assert str(path) in call.argv
 
 
@@ -106,8 +110,9 @@ def test_codex_may_write_where_a_commit_and_a_marked_subtask_do_and_nowhere_else
 
 
 def test_codex_gets_odd_folder_names_quoted() -> None:
-    odd = evolve(CONTEXT, planning_dir=Path('/p/ki"tty $x/ü'))
-    roots = command_line(get_agent("codex"), Role.IMPLEMENTATION, odd).argv[6].partition("=")[2]
+    odd = evolve(WORKSPACE, prompt_file=Path('/p/ki"tty $x/ü/tasks/WP01.md'))
+    line = Agent(get_agent("codex"), PROGRAM).command_line(Role.IMPLEMENTATION, odd, ATTEMPT_DIR)
+    roots = line.argv[6].partition("=")[2]
     assert json.loads(roots)[-1] == '/p/ki"tty $x/ü'
 
 
@@ -154,8 +159,13 @@ def test_installed_is_what_stands_on_path(tmp_path: Path) -> None:
 def test_a_custom_agent_becomes_a_record() -> None:
     command = {Role.IMPLEMENTATION: ("mine", "--do", "$x"), Role.REVIEW: ("other", "--look")}
     spec = as_spec("my-agent", CustomAgent(command, output="jsonl", final_text="a.b", family="me"))  # type: ignore[arg-type]
-    assert command_line(spec, Role.IMPLEMENTATION, CONTEXT).argv == ("/bin/agent", "--do", "$x")
-    assert command_line(spec, Role.REVIEW, CONTEXT).argv == ("other", "--look")
+    agent = Agent(spec, PROGRAM)
+    assert agent.command_line(Role.IMPLEMENTATION, WORKSPACE, ATTEMPT_DIR).argv == (
+        "/bin/agent",
+        "--do",
+        "$x",
+    )
+    assert agent.command_line(Role.REVIEW, WORKSPACE, ATTEMPT_DIR).argv == ("other", "--look")
     assert spec.binaries == ("mine",)
     assert spec.output.final.paths == ("a.b",)
 

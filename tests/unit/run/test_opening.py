@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from attrs import evolve
 
+from spec_kitty_orchestrator.agents import get_agent
+from spec_kitty_orchestrator.agents.agent import Agent
 from spec_kitty_orchestrator.agents.spec import Role
 from spec_kitty_orchestrator.errors import NoAgentCanWork, RunLocked, StateFileError, UsageError
 from spec_kitty_orchestrator.processes.identity import ProcessIdentity
@@ -83,15 +85,19 @@ def test_a_folder_of_ours_that_cannot_be_written_is_told(project: Path) -> None:
         pass
 
 
-@pytest.mark.parametrize("agents", [("here", "gone"), ("gone", "here"), ("here",)])
-def test_one_agent_that_is_installed_is_enough_for_a_role(agents: tuple[str, ...]) -> None:
-    check_role(Role.REVIEW, agents, {"here": Path("/bin/here"), "gone": None})
+def installed(**programs: Path | None) -> dict[str, Agent]:
+    return {agent_id: Agent(get_agent("codex"), program) for agent_id, program in programs.items()}
+
+
+@pytest.mark.parametrize("chosen", [("here", "gone"), ("gone", "here"), ("here",)])
+def test_one_agent_that_is_installed_is_enough_for_a_role(chosen: tuple[str, ...]) -> None:
+    check_role(Role.REVIEW, chosen, installed(here=Path("/bin/here"), gone=None))
 
 
 def test_a_role_without_an_agent_that_is_installed_is_refused() -> None:
-    programs = {"here": Path("/bin/here"), "gone": None, "lost": None}
+    agents = installed(here=Path("/bin/here"), gone=None, lost=None)
     with pytest.raises(NoAgentCanWork, match=r"agents\.review: gone, lost: not installed"):
-        check_role(Role.REVIEW, ("gone", "lost"), programs)
+        check_role(Role.REVIEW, ("gone", "lost"), agents)
 
 
 def a_run(mission: str, actor: str = "me", status: RunStatus = RunStatus.FINISHED) -> RunState:

@@ -1,0 +1,97 @@
+"""An agent as it is on this machine: how it is called, and what came of it. Adding one needs none of this."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from string import Template
+
+from attrs import field, frozen
+
+from ..host.workspace import Workspace
+from ..processes.ending import Ending
+from .failure import Failure, classify
+from .spec import AgentSettings, AgentSpec, Role
+from .transcript import Transcript, TranscriptReader, open_reader
+
+# What a commit in a linked worktree writes to in the repository's git folder, and where the host locks when
+# a subtask is marked (3.2.7). Not the whole folder: its hooks and config would let an agent out of a sandbox.
+_SHARED_GIT_FOLDERS = ("objects", "refs", "logs", "spec-kitty-locks")
+
+# Words in the arguments that a user adds which say that they widen what the agent may do.
+_WIDENING = re.compile(
+    r"yolo|dangerous|bypass|full-auto|full_auto|skip-(permissions|trust)|allow-all|accept-?edits"
+    r"|danger-full-access|writable_roots|^--(auto|force|trust|allow(ed)?-?tools?)\b",
+    re.IGNORECASE,
+)
+
+
+@frozen
+class CommandLine:
+    """How one attempt is started: arguments, what is added to the environment, files to write before.
+
+    `files` maps a path to the text that it must hold; all lie in the attempt's own folder.
+    `policy_flags` are those of the arguments that widen what the agent may do (sent with the policy).
+    """
+
+    argv: tuple[str, ...]
+    env: Mapping[str, str] = field(repr=False)  # may hold secrets
+    files: Mapping[Path, str]
+    policy_flags: tuple[str, ...]
+
+
+@frozen
+class Agent:
+    """An agent's record, its program (None: not installed), and what the user set for it."""
+
+    spec: AgentSpec
+    program: Path | None
+    settings: AgentSettings = field(factory=AgentSettings)
+
+    @property
+    def agent_id(self) -> str:
+        """Its name in settings and records."""
+        return self.spec.agent_id
+
+    def command_line(self, role: Role, workspace: Workspace, attempt_dir: Path) -> CommandLine:
+        """The command line of one attempt. The prompt is never in it: it is the agent's stdin.
+
+        `attempt_dir` is a folder of ours for files that the agent is given, never inside the workspace.
+        """
+        command, settings = self.spec.command(role), self.settings
+        values = {"attempt_dir": str(attempt_dir), "model": settings.model or "", **_places(workspace)}
+        model = self.spec.model_args if settings.model else ()
+        args = _fill((*command.args, *model), values) + settings.extra_args + _fill(command.last, values)
+        own = {**self.spec.env, **command.env}
+        return CommandLine(
+            argv=(command.program or str(self.program), *args),
+            env={**{key: Template(text).substitute(values) for key, text in own.items()}, **settings.env},
+            files={attempt_dir / name: text for name, text in command.files.items()},
+            policy_flags=self.policy_flags(role),
+        )
+
+    def policy_flags(self, role: Role) -> tuple[str, ...]:
+        """What widens its permissions in a role: by its record, and among the user's own arguments."""
+        extra = tuple(arg for arg in self.settings.extra_args if _WIDENING.search(arg))
+        return self.spec.command(role).widens + extra
+
+    def open_reader(self) -> TranscriptReader:
+        """What reads its output in one attempt."""
+        return open_reader(self.spec)
+
+    def judge(self, ending: Ending, transcript: Transcript) -> Failure | None:
+        """Why an attempt did not succeed, or None."""
+        return classify(self.spec, ending, transcript)
+
+
+def _places(workspace: Workspace) -> dict[str, str]:
+    common = workspace.common_git_dir
+    writes = [*(common / name for name in _SHARED_GIT_FOLDERS), workspace.git_dir, workspace.planning_dir]
+    # A JSON list is a TOML list too, save for DEL and lone surrogates, which no sane path holds.
+    return {"workspace": str(workspace.path), "json_writes": json.dumps([str(path) for path in writes])}
+
+
+def _fill(args: tuple[str, ...], values: Mapping[str, str]) -> tuple[str, ...]:
+    return tuple(Template(arg).substitute(values) for arg in args)
