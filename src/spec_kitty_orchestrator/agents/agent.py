@@ -16,10 +16,6 @@ from .failure import Failure, classify
 from .spec import AgentSettings, AgentSpec, Role
 from .transcript import Transcript, TranscriptReader, open_reader
 
-# What a commit in a linked worktree writes to in the repository's git folder, and where the host locks when
-# a subtask is marked (3.2.7). Not the whole folder: its hooks and config would let an agent out of a sandbox.
-_SHARED_GIT_FOLDERS = ("objects", "refs", "logs", "spec-kitty-locks")
-
 # Words in the arguments that a user adds which say that they widen what the agent may do.
 _WIDENING = re.compile(
     r"yolo|dangerous|bypass|full-auto|full_auto|skip-(permissions|trust)|allow-all|accept-?edits"
@@ -61,7 +57,13 @@ class Agent:
         `attempt_dir` is a folder of ours for files that the agent is given, never inside the workspace.
         """
         command, settings = self.spec.command(role), self.settings
-        values = {"attempt_dir": str(attempt_dir), "model": settings.model or "", **_places(workspace)}
+        values = {
+            "workspace": str(workspace.path),
+            "attempt_dir": str(attempt_dir),
+            "model": settings.model or "",
+            # A JSON list is a TOML list too, save for DEL and lone surrogates, which no sane path holds.
+            "json_writes": json.dumps(list(map(str, workspace.written_outside))),
+        }
         model = self.spec.model_args if settings.model else ()
         args = _fill((*command.args, *model), values) + settings.extra_args + _fill(command.last, values)
         own = {**self.spec.env, **command.env}
@@ -84,13 +86,6 @@ class Agent:
     def judge(self, ending: Ending, transcript: Transcript) -> Failure | None:
         """Why an attempt did not succeed, or None."""
         return classify(self.spec, ending, transcript)
-
-
-def _places(workspace: Workspace) -> dict[str, str]:
-    common = workspace.common_git_dir
-    writes = [*(common / name for name in _SHARED_GIT_FOLDERS), workspace.git_dir, workspace.planning_dir]
-    # A JSON list is a TOML list too, save for DEL and lone surrogates, which no sane path holds.
-    return {"workspace": str(workspace.path), "json_writes": json.dumps([str(path) for path in writes])}
 
 
 def _fill(args: tuple[str, ...], values: Mapping[str, str]) -> tuple[str, ...]:

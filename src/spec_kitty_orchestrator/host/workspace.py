@@ -42,6 +42,15 @@ class Workspace:
         """The mission's folder: the prompt file lies in its `tasks/`."""
         return self.prompt_file.parent.parent
 
+    @property
+    def written_outside(self) -> tuple[Path, ...]:
+        """What a commit in it, and `mark-status` (3.2.7), write to outside of it.
+
+        Not the repository's whole git folder: its hooks and config would let an agent out of a sandbox.
+        """
+        shared = (self.common_git_dir / name for name in ("objects", "refs", "logs", "spec-kitty-locks"))
+        return (*shared, self.git_dir, self.planning_dir)
+
 
 WorkspaceReply = StartImplementation | ResolveWorkspace
 """What the host says about a workspace."""

@@ -103,18 +103,17 @@ def _command(run: RunContext, attempt: Attempt, log: Path) -> Command:
 
 
 def _open_record(run: RunContext, attempt: Attempt) -> AttemptRecord:
-    wp_id, role, agent_id = attempt.wp_id, attempt.role, attempt.agent.agent_id
-    work_package = run.record(wp_id)
-    number = work_package.next_number(role)
+    work_package = run.record(attempt.wp_id)
+    number = work_package.next_number(attempt.role)
     run.log_dir.mkdir(parents=True, exist_ok=True)
     # One that exists was left by a run that was killed before it could save.
-    while (log := run.log_dir / f"{wp_id}-{role.value}-{number}.log").exists():
+    while (log := run.log_dir / f"{attempt.wp_id}-{attempt.role.value}-{number}.log").exists():
         number += 1
     path = str(log.relative_to(run.repo_root))
-    record = AttemptRecord(role, agent_id, number, path, started_at=utc_now())
+    record = AttemptRecord(attempt.role, attempt.agent.agent_id, number, path, started_at=utc_now())
     work_package.attempts.append(record)
-    run.save(wp_id)
-    run.events.emit(AttemptStarted(wp_id, role.value, agent_id, number, path))
+    run.save(attempt.wp_id)
+    run.events.emit(AttemptStarted(attempt.wp_id, record.role.value, record.agent, number, path))
     return record
 
 

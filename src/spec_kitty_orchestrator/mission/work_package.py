@@ -155,9 +155,8 @@ class WorkPackage:
             agent = await self.picker.next_agent(role)
             to_heed = (self.record.feedback, self.record.refusal)
             prompt = prompts.work_prompt(self._assignment(workspace, text), *to_heed)
-            result = await run_attempt(
-                self.run, Attempt(self.wp_id, role, self.run.agents.known[agent], workspace, prompt)
-            )
+            attempt = Attempt(self.wp_id, role, self.run.agents.known[agent], workspace, prompt)
+            result = await run_attempt(self.run, attempt)
             failure = result.failure or await self._hand_over(agent, result)
             if failure is None:
                 return
@@ -194,9 +193,8 @@ class WorkPackage:
             ref = review_reference(self.wp_id, self.record.next_number(role), self.run.nonce())
             await self._take_into_review(agent, ref)
             prompt = prompts.review_prompt(self._assignment(workspace, text), ref)
-            result = await run_attempt(
-                self.run, Attempt(self.wp_id, role, self.run.agents.known[agent], workspace, prompt)
-            )
+            attempt = Attempt(self.wp_id, role, self.run.agents.known[agent], workspace, prompt)
+            result = await run_attempt(self.run, attempt)
             failure = result.failure
             if failure is None:
                 said = read_verdict(result.transcript.final_text, ref)
