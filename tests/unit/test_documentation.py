@@ -12,6 +12,7 @@ import pytest
 from spec_kitty_orchestrator.agents import all_agent_ids
 from spec_kitty_orchestrator.cli.main import COMMANDS
 from spec_kitty_orchestrator.errors import ConfigError, ExitCode
+from spec_kitty_orchestrator.processes.bounds import orderly_stop_seconds
 from spec_kitty_orchestrator.settings.loading import FILE_NAME, load_settings
 from spec_kitty_orchestrator.settings.values import Flags, Settings
 
@@ -78,6 +79,35 @@ def test_every_agent_is_in_the_table_of_agents() -> None:
     table = shown("agents")
     for agent_id in all_agent_ids():
         assert f"`{agent_id}`" in table
+
+
+def test_the_tour_names_every_folder_and_files_that_are_there() -> None:
+    house = ROOT / "src" / "spec_kitty_orchestrator"
+    rows = [line.strip("| ").split(" | ") for line in shown("tour").splitlines()[2:]]
+    folders = {path.parent.name for path in house.glob("*/__init__.py")}
+    assert {row[0].strip("`/") for row in rows} == {*folders, "beside them"}
+    for folder, _, files in rows:
+        at = house if folder == "beside them" else house / folder.strip("`")
+        for name in re.findall(r"`(\S+)`", files):
+            assert (at / name).is_file(), f"{folder} {name}"
+
+
+def test_the_files_that_contributors_are_sent_to_are_there() -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"`([\w./-]+(?:\.py|/))`", text))
+    assert len(named) > 20
+    house = ROOT / "src" / "spec_kitty_orchestrator"
+    tests = (
+        ROOT / "tests" / "unit" / "agents",
+        ROOT / "tests" / "e2e" / "real_agents",
+        ROOT / "conformance" / "fake",
+    )
+    places = (ROOT, house, *tests)
+    assert [name for name in named if not any((place / name).exists() for place in places)] == []
+
+
+def test_how_long_abort_waits_is_the_sum_of_the_bounds() -> None:
+    assert f"forces after the grace and {orderly_stop_seconds(0):g} s" in README
 
 
 def test_ci_runs_the_very_test_command_that_the_readme_gives() -> None:
