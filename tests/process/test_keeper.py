@@ -200,6 +200,32 @@ def test_an_identity_survives_being_stored(arena: Any) -> None:
     assert ProcessIdentity(*stored).is_alive()
 
 
+def test_a_child_that_has_ended_is_still_a_child() -> None:
+    """Whoever starts one may be too slow to see it alive."""
+    process = subprocess.Popen(["true"])
+    os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+    identity = ProcessIdentity.of(process.pid)
+    assert not identity.is_alive()
+    process.wait()
+    with pytest.raises(ProcessLookupError):
+        ProcessIdentity.of(process.pid)
+
+
+async def test_a_command_that_ends_before_it_is_looked_at_is_no_error(
+    arena: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a busy machine the keeper of `true` is through before this process gets to run again."""
+    of = ProcessIdentity.of
+
+    def late(pid: int) -> ProcessIdentity:
+        os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+        return of(pid)
+
+    monkeypatch.setattr(ProcessIdentity, "of", late)
+    async with open_keeper(shell(arena, "exit 4")) as keeper:
+        assert how(await keeper.wait()) == (4, None, EndedBy.EXITED, ())
+
+
 def test_nobody_is_identified_by_a_pid_that_nobody_has() -> None:
     highest = int(Path("/proc/sys/kernel/pid_max").read_text())
     with pytest.raises(ProcessLookupError):

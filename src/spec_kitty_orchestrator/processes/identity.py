@@ -40,36 +40,37 @@ class ProcessIdentity:
 
     @classmethod
     def of(cls, pid: int) -> ProcessIdentity:
-        """The process that has this pid now. Raises ProcessLookupError when there is none."""
-        return cls(pid, _started(pid), boot_identity())
+        """The process that has this pid now, also one that has ended and that nobody has waited for yet.
+
+        Raises ProcessLookupError when there is none.
+        """
+        return cls(pid, _look(pid)[0], boot_identity())
 
     def is_alive(self) -> bool:
         """This very process exists, and is not a zombie."""
         if self.boot != boot_identity():
             return False
         try:
-            return abs(_started(self.pid) - self.started) < SLACK_SECONDS
+            started, ended = _look(self.pid)
         except ProcessLookupError:
             return False
+        return not ended and abs(started - self.started) < SLACK_SECONDS
 
 
-def _started(pid: int) -> float:
+def _look(pid: int) -> tuple[float, bool]:
+    """When a process was started, and whether it has ended."""
     if sys.platform != "linux":
-        return _started_elsewhere(pid)
+        return _look_elsewhere(pid)
     try:
         fields = Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()
     except OSError as error:
         raise ProcessLookupError(pid) from error
-    if fields[0] in "ZX":
-        raise ProcessLookupError(pid)
-    return int(fields[START_FIELD]) / os.sysconf("SC_CLK_TCK")
+    return int(fields[START_FIELD]) / os.sysconf("SC_CLK_TCK"), fields[0] in "ZX"
 
 
-def _started_elsewhere(pid: int) -> float:
+def _look_elsewhere(pid: int) -> tuple[float, bool]:
     try:
         process = psutil.Process(pid)
-        if process.status() == psutil.STATUS_ZOMBIE:
-            raise ProcessLookupError(pid)
-        return process.create_time()
+        return process.create_time(), process.status() == psutil.STATUS_ZOMBIE
     except psutil.Error as error:
         raise ProcessLookupError(pid) from error
