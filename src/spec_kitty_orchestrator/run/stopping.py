@@ -14,8 +14,6 @@ import trio
 from ..errors import ExitCode, UsageError
 from ..processes.bounds import KILLED_SECONDS, SAME_EVENT_SECONDS, orderly_stop_seconds
 from ..processes.identity import ProcessIdentity
-from ..processes.orphans import RUN_MARKER as RUN_MARKER
-from ..processes.orphans import sweep_run as sweep_run
 
 EXIT_CODES: dict[int, ExitCode] = {
     signal.SIGINT: ExitCode.INTERRUPTED,
