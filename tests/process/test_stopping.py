@@ -12,8 +12,10 @@ from typing import Any
 
 import pytest
 import trio
+from trio.testing import MockClock
 
 from spec_kitty_orchestrator.processes import orphans
+from spec_kitty_orchestrator.processes.bounds import orderly_stop_seconds
 from spec_kitty_orchestrator.processes.identity import ProcessIdentity
 from spec_kitty_orchestrator.processes.orphans import RUN_MARKER, find_survivors, sweep_run
 from spec_kitty_orchestrator.run import stopping
@@ -28,6 +30,12 @@ TAKE_TERMINAL = """
 import fcntl, os, sys, termios
 fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 os.execv(sys.argv[1], sys.argv[1:])
+"""
+DEAF = """
+import signal, time
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+print(flush=True)
+time.sleep(60)
 """
 NAMELESS_CHILD = """
 trap '' TERM
@@ -178,6 +186,20 @@ async def test_abort_forces_a_run_that_does_not_hear(
     assert driver.finish()[0] == -signal.SIGKILL
     await sweep_run(launch.command.env[RUN_MARKER], grace=2.0)
     assert eventually(lambda: not arena.left())
+
+
+def test_abort_waits_for_the_longest_that_an_orderly_stop_can_take() -> None:
+    told: list[float] = []
+
+    async def stop(pid: int) -> bool:
+        return await stop_live_run(ProcessIdentity.of(pid), grace=10.0, progress=told.append)
+
+    with subprocess.Popen([sys.executable, "-c", DEAF], stdout=subprocess.PIPE) as deaf:
+        assert deaf.stdout is not None
+        deaf.stdout.readline()
+        assert not trio.run(stop, deaf.pid, clock=MockClock(autojump_threshold=0))
+    assert deaf.returncode == -signal.SIGKILL
+    assert 26.0 < max(seconds for seconds in told if seconds <= orderly_stop_seconds(10.0)) <= 28.0
 
 
 async def test_abort_says_how_long_it_has_waited(arena: Any, monkeypatch: pytest.MonkeyPatch) -> None:

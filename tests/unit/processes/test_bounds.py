@@ -1,0 +1,25 @@
+"""The bounds of a stop add up: nobody is given up before each of its steps has had its time."""
+
+from __future__ import annotations
+
+from spec_kitty_orchestrator.processes.bounds import (
+    DRAIN_SECONDS,
+    KEEPER_OF_THE_DEAD_SECONDS,
+    KEEPER_SECONDS,
+    LEFTOVER_SECONDS,
+    SETTLE_SECONDS,
+    SWEEP_SECONDS,
+    orderly_stop_seconds,
+)
+
+
+def test_a_keeper_is_not_given_up_before_its_own_steps_are_over() -> None:
+    assert KEEPER_SECONDS > SETTLE_SECONDS + LEFTOVER_SECONDS + SWEEP_SECONDS
+
+
+def test_a_keeper_of_a_dead_run_may_ask_what_its_command_left_behind() -> None:
+    assert KEEPER_OF_THE_DEAD_SECONDS > SETTLE_SECONDS + LEFTOVER_SECONDS
+
+
+def test_an_orderly_stop_may_take_a_lost_keeper_its_orphans_and_the_rest_of_the_output() -> None:
+    assert orderly_stop_seconds(10) == 10 + KEEPER_SECONDS + SWEEP_SECONDS + DRAIN_SECONDS == 28
