@@ -121,6 +121,19 @@ async def test_what_the_keeper_could_not_kill_is_killed_from_here(
     assert len(pids(ending)) == 1
 
 
+async def test_without_a_subreaper_the_commands_own_group_is_ended(
+    arena: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What macOS has; here the keeper is told that it is not on Linux."""
+    alter_keeper(monkeypatch, "_keeper.LINUX = False; _keeper.SWEEP_SECONDS = 0.3")  # zombies count here
+    arena.is_init = True
+    async with open_keeper(shell(arena, "trap '' TERM; sleep 60 & echo up; sleep 60; sleep 60")) as keeper:
+        assert await keeper.stdout.receive_some() == b"up\n"
+        keeper.kill()
+        assert how(await keeper.wait())[:2] == (None, signal.SIGKILL)
+    assert arena.left() == []
+
+
 async def test_where_orphans_do_not_fall_to_us_they_are_known_by_the_mark_of_their_keeper(
     arena: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -103,7 +103,7 @@ def kill_with_groups(pids: Iterable[int], swept: dict[int, str]) -> None:
     done = {os.getpgrp()}
     for pid in pids:
         note(swept, pid)
-        with contextlib.suppress(ProcessLookupError, PermissionError):
+        with contextlib.suppress(OSError):  # it is gone, another user's, or a group itself
             group = os.getpgid(pid)
             if group not in done:
                 done.add(group)
