@@ -236,8 +236,11 @@ def test_a_dependency_that_the_host_has_taken_back_is_waited_for(new_world: NewW
 
     world.host.respond = take_back
     world.acts["WP03", "implementation"] = [Act(seconds=200, then=approve_again)]
+    world.acts["WP03", "review"] = [Act(seconds=500)]  # nothing of ours is accepted meanwhile
     assert world.orchestrate().exit_code is ExitCode.ACCEPTED
     assert world.host.commands().count("start-implementation") == 3
+    started = {made.wp_id: made.started for made in reversed(world.attempts)}
+    assert started["WP02"] < 200 + 2 * world.settings.refresh_seconds + 10
 
 
 def test_a_dependency_that_was_added_meanwhile_is_waited_for_and_then_enough(new_world: NewWorld) -> None:
