@@ -348,6 +348,23 @@ def test_the_keeper_of_an_agent_at_work_stands_in_the_state_file(single: World) 
     assert kept == [(ProcessIdentity.of(os.getpid()), None)] * 2
 
 
+def test_what_an_agent_failed_with_stands_in_the_state_file_while_it_tries_again(single: World) -> None:
+    """`status` shows it from there."""
+    kept: list[str | None] = []
+
+    def look() -> None:
+        state = RunStore(single.root / ".kittify").load()
+        assert state is not None
+        kept.append(state.record("WP01").last_error)
+
+    single.acts["WP01", "implementation"] = [Act(returncode=1, then=look), Act(then=look)]
+    assert single.orchestrate().exit_code is ExitCode.ACCEPTED
+    first, second = kept
+    assert first is None
+    assert second is not None
+    assert second.startswith("claude-code: crashed: ")
+
+
 # Found in a lane: what a run does with a work package that it did not put there.
 
 
