@@ -256,7 +256,6 @@ class WorkPackage:
             result = own if self.lane is Lane.IN_REVIEW else None
             note = _note("blocked", reason)
             await self._move(TransitionRequest(self.wp_id, Lane.BLOCKED, note=note, review=result))
-        self.record.last_error = reason
         self.record.rejections = 0
         self.record.tallies.clear()
         self.run.save(self.wp_id)
