@@ -132,6 +132,18 @@ async def test_one_that_does_not_obey_is_killed_when_its_own_grace_is_over(arena
     assert arena.left() == []
 
 
+async def test_an_agent_that_ended_in_time_has_ended_by_itself_however_long_the_rest_takes(
+    arena: Any, new_sink: Any
+) -> None:
+    """What it left behind is deaf to SIGTERM and outlasts the limit."""
+    script = "setsid sh -c 'trap \"\" TERM; echo up; while :; do sleep 0.05; done' & read line; exit 0"
+    launch = shell(arena, script, grace=2.0, timeout=1.0)
+    ending = await run(launch, new_sink())
+    assert ending.seconds > 1.0
+    assert (ending.returncode, ending.ended_by) == (0, EndedBy.EXITED)
+    assert ending.swept
+
+
 MISSING = {
     "no such program": {"argv": ("/no/such/agent",)},
     "not on the PATH": {"argv": ("no-such-agent-anywhere",)},

@@ -136,7 +136,8 @@ class _Agent:
             try:
                 with self._waiting:
                     await self._keeper.wait()
-                limit = self._nearest_limit()[1] if self._waiting.cancelled_caught else None
+                in_time = self._keeper.has_exited or not self._waiting.cancelled_caught
+                limit = None if in_time else self._nearest_limit()[1]
             finally:
                 with trio.CancelScope(shield=True):
                     ending = await self._end()

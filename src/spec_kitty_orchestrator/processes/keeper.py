@@ -90,6 +90,11 @@ class Keeper:
         self._give_up_at = float("inf")
         self._reading: trio.CancelScope | None = None
 
+    @property
+    def has_exited(self) -> bool:
+        """The command itself has ended, as far as its keeper has told; what it left behind may not have."""
+        return self._status is not None
+
     def stop(self) -> None:
         """Ask for the first signal, the grace, SIGKILL. Returns at once; `wait` is bounded from now on."""
         self._order(b"T", self._command.grace + KEEPER_SECONDS)
