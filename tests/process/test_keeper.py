@@ -15,6 +15,7 @@ import pytest
 import trio
 from attrs import evolve
 
+from spec_kitty_orchestrator.processes import orphans
 from spec_kitty_orchestrator.processes.ending import EndedBy, Ending
 from spec_kitty_orchestrator.processes.identity import ProcessIdentity
 from spec_kitty_orchestrator.processes.keeper import START_KEEPER, Command, Keeper, open_keeper
@@ -204,6 +205,26 @@ def test_patience_lets_it_finish_when_we_are_killed(
         process.kill()
     assert eventually(lambda: not arena.left())
     assert (arena.folder / "done").exists() == finished
+
+
+def test_keepers_that_are_lost_together_share_the_time_that_their_orphans_have(
+    arena: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One orphan that nothing kills must not hold up every start as often as there are keepers."""
+    monkeypatch.setattr("spec_kitty_orchestrator.processes._keeper.kill_with_groups", lambda *_: None)
+    monkeypatch.setattr(orphans, "SWEEP_SECONDS", 0.5)
+
+    async def lose_ten() -> float:
+        began = trio.current_time()
+        async with trio.open_nursery() as nursery:
+            for _ in range(10):
+                nursery.start_soon(orphans.end_orphans, "nobody")
+        return trio.current_time() - began
+
+    with subprocess.Popen(["sleep", "60"], start_new_session=True) as stubborn:
+        seconds = trio.run(lose_ten)
+        stubborn.kill()
+    assert seconds < 4.0  # one after the other it would be 5
 
 
 def test_an_identity_survives_being_stored(arena: Any) -> None:

@@ -32,9 +32,9 @@ PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
 LINUX = sys.platform == "linux"
 HAS_CHILDREN_FILES = os.path.exists(f"/proc/self/task/{os.getpid()}/children")
 
+Find = Callable[[bool], "Iterable[int] | None"]
 MOST_NAMES, MOST_REAPED_AT_ONCE = 20, 10_000
-CROWD = 1000
-"""As many descendants as no honest build has: a fork bomb, which is not given time."""
+CROWD = 1000  # as many descendants as no honest build has: a fork bomb, which is not given time
 
 
 def become_subreaper() -> bool:
@@ -111,20 +111,20 @@ def kill_with_groups(pids: Iterable[int], swept: dict[int, str]) -> None:
         send(pid, signal.SIGKILL)
 
 
-def kill_all(find: Callable[[bool], Iterable[int] | None], swept: dict[int, str]) -> Iterator[float]:
-    """SIGKILL what `find` finds until that is None, or the time is up; yields how long to pause.
+def kill_all(find: Find, swept: dict[int, str], until: float) -> Iterator[float]:
+    """SIGKILL what `find` finds, at least once, until that is None or it is late; yields how long to pause.
 
     There is no pause while new ones appear: what forks as it flees is caught only in a rush. One that cannot
     be killed hides its own children: when nothing else is new, `find(True)` looks below it.
     """
-    until = time.monotonic() + SWEEP_SECONDS
     seen: set[int] = set()
-    while time.monotonic() < until and (found := find(False)) is not None:
+    while (found := find(False)) is not None:
         pids = set(found)
-        calm = pids <= seen
+        seen, calm = pids, pids <= seen
         kill_with_groups((find(True) or ()) if calm else pids, swept)
-        seen = pids
         yield SWEEP_PAUSE_SECONDS if calm else 0.0
+        if time.monotonic() >= until:
+            return
 
 
 def become_command(argv: list[str], keeper: int) -> None:
@@ -271,7 +271,7 @@ class KeeperProcess:
         with contextlib.suppress(OSError):
             os.setpriority(os.PRIO_PROCESS, 0, -20)
         self.reap()
-        for pause in kill_all(self.left, self.swept):
+        for pause in kill_all(self.left, self.swept, time.monotonic() + SWEEP_SECONDS):
             self.step(time.monotonic() + pause)
 
     def keep(self) -> None:

@@ -40,7 +40,7 @@ KILLED_SECONDS = 10.0
 
 
 def orderly_stop_seconds(grace: float) -> float:
-    """The longest that a run may take to stop its agents, each step at its bound; `abort` waits as long.
+    """The longest that a run may take to stop its agents, each step at its bound; `abort` waits so long.
 
     A keeper ends its agent, or is taken for lost and its orphans are ended from above; then comes the rest of
     the output.

@@ -14,7 +14,7 @@ import trio
 import trio.lowlevel
 
 from ._keeper import become_subreaper, children_of, kill_all
-from .bounds import KEEPER_OF_THE_DEAD_SECONDS
+from .bounds import KEEPER_OF_THE_DEAD_SECONDS, SWEEP_SECONDS
 
 T = TypeVar("T")
 ZOMBIE = psutil.STATUS_ZOMBIE
@@ -79,9 +79,10 @@ async def end_orphans(keeper_mark: str) -> tuple[str, ...]:
     if not CHILDREN.adopting:
         return await end_all(lambda: find_marked(KEEPER_MARKER, keeper_mark), 0)
     swept: dict[int, str] = {}
+    until = time.monotonic() + SWEEP_SECONDS  # not a bound for each of those that wait for their turn
     async with CHILDREN.starting:
         rush_until = time.monotonic() + RUSH_SECONDS
-        for pause in kill_all(_find_strangers([]), swept):
+        for pause in kill_all(_find_strangers([]), swept, until):
             if pause or time.monotonic() > rush_until:
                 await trio.sleep(pause)
                 rush_until = time.monotonic() + RUSH_SECONDS
@@ -126,7 +127,14 @@ async def end_all(find: Callable[[], Iterable[psutil.Process]], grace: float) ->
                 _send(process, signal.SIGTERM)
                 _send(process, signal.SIGCONT)
         await trio.sleep(LOOK_AGAIN_SECONDS)
-    for _ in kill_all(lambda _: [pid for pid, each in look().items() if each.is_running()] or None, found):
+
+    def find_living(deep: bool) -> list[int] | None:
+        if not deep:  # else what was found just now, which goes all the way down
+            living[:] = [pid for pid, each in look().items() if each.is_running()]
+        return living or None
+
+    living: list[int] = []
+    for _ in kill_all(find_living, found, time.monotonic() + SWEEP_SECONDS):
         await trio.sleep(LOOK_AGAIN_SECONDS)
     return tuple(found.values())
 
