@@ -15,6 +15,7 @@ from spec_kitty_orchestrator.agents.failure import classify
 from spec_kitty_orchestrator.agents.spec import FailureKind
 from spec_kitty_orchestrator.agents.transcript import open_reader
 from spec_kitty_orchestrator.demo import scripted_agent
+from spec_kitty_orchestrator.host.workspace import Workspace
 from spec_kitty_orchestrator.mission import prompts
 from spec_kitty_orchestrator.mission.verdict import read_verdict
 from spec_kitty_orchestrator.processes.ending import EndedBy
@@ -58,7 +59,7 @@ class Bench:
         argv = [sys.executable, "-I", "-S", *voice, scripted_agent.__file__, "--script", str(script)]
         return subprocess.run(
             [*argv, "--", *given],
-            cwd=self.assignment.workspace,
+            cwd=self.assignment.workspace.path,
             input=prompt,
             capture_output=True,
             text=True,
@@ -71,7 +72,9 @@ class Bench:
 
     def commits(self) -> int:
         argv = ["git", "rev-list", "--all", "--count"]
-        done = subprocess.run(argv, cwd=self.assignment.workspace, capture_output=True, text=True, check=True)
+        done = subprocess.run(
+            argv, cwd=self.assignment.workspace.path, capture_output=True, text=True, check=True
+        )
         return int(done.stdout)
 
 
@@ -85,13 +88,17 @@ def bench(tmp_path: Path, clean_environ: dict[str, str], monkeypatch: pytest.Mon
     host = tmp_path / "spec-kitty"
     host.write_text(f'#!/bin/sh\necho "$@" >> "{tmp_path}/asked"\n', encoding="utf-8")
     host.chmod(0o755)
-    assignment = prompts.Assignment("lab-01", "WP01", WP_TEXT, workspace, "lane-a", "main", host)
+    git_dir = workspace / ".git"
+    place = Workspace(workspace, git_dir, git_dir, "lane-a", "main", tmp_path / "tasks" / "WP01.md")
+    assignment = prompts.Assignment("lab-01", "WP01", WP_TEXT, place, host)
     return Bench(tmp_path, assignment)
 
 
 def test_it_writes_the_owned_files_commits_and_marks_every_subtask_in_one_call(bench: Bench) -> None:
     assert bench.ask(prompts.work_prompt(bench.assignment), {}).returncode == 0
-    assert (bench.assignment.workspace / "src" / "one.txt").read_text(encoding="utf-8") == "WP01, attempt 1\n"
+    assert (bench.assignment.workspace.path / "src" / "one.txt").read_text(
+        encoding="utf-8"
+    ) == "WP01, attempt 1\n"
     assert bench.commits() == 1
     assert bench.marked() == ["agent tasks mark-status T001 T002 --status done --mission lab-01 --json"]
 

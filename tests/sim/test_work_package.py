@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
 from attrs import evolve
+from conformance.fake.command_line import Said
 from conformance.fake.in_process import Fault
 from tests.sim.world import ACTOR, Act, World, reject
 
@@ -417,6 +418,43 @@ def test_a_work_package_is_taken_up_from_where_it_is_found(
     assert single.lanes() == {"WP01": after}
     assert len(single.attempts) == attempts
     assert end.exit_code is code
+
+
+def for_review_by_somebody(world: World) -> None:
+    world.stand("WP01", "for_review", "somebody")
+    world.fake.commit("WP01")
+    world.fake.mark("WP01")
+
+
+def test_what_we_blocked_and_a_person_unblocks_is_gone_on_with_whoever_implemented_it(single: World) -> None:
+    for_review_by_somebody(single)
+    single.acts["WP01", "review"] = [Act(verdict=None)] * 3
+    assert single.orchestrate().exit_code is ExitCode.ATTENTION
+    assert single.lanes() == {"WP01": "blocked"}
+    single.fake.wps["WP01"].update(lane="in_progress", holder="a person")
+    assert single.orchestrate().exit_code is ExitCode.ACCEPTED
+
+
+def test_what_we_sent_back_is_ours_even_when_we_are_killed_before_we_hear_of_it(single: World) -> None:
+    """start-implementation would refuse the workspace, in which the reviewer has left something."""
+    for_review_by_somebody(single)
+    single.acts["WP01", "review"] = [reject("mend it")]
+    on_the_disk: list[bytes] = []
+    respond = single.host.respond
+
+    def look(argv: Sequence[str]) -> Said:
+        said = respond(argv)
+        if argv[1] == "transition":
+            on_the_disk.append(single.store.path.read_bytes())
+        return said
+
+    single.host.respond = look
+    single.orchestrate()
+    single.store.path.write_bytes(on_the_disk[0])  # as a kill leaves it
+    single.fake.wps["WP01"].update(lane="in_progress")
+    single.fake.change("WP01")
+    assert single.orchestrate().exit_code is ExitCode.ACCEPTED
+    assert "start-implementation" not in single.host.commands()
 
 
 def test_our_own_unfinished_work_is_gone_on_with_even_when_it_is_not_committed(single: World) -> None:

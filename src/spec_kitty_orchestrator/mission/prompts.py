@@ -6,6 +6,8 @@ from pathlib import Path
 
 from attrs import frozen
 
+from ..host.workspace import Workspace
+
 
 @frozen
 class Assignment:
@@ -15,18 +17,14 @@ class Assignment:
         mission: the mission's slug.
         wp_id: the work package's id, `WP01`.
         text: the whole of the prompt file that the host returned.
-        workspace: the folder to work in.
-        branch: the branch that is checked out there.
-        base: the ref that the branch started from.
+        workspace: where the work is done.
         host_command: the host's program, by its absolute path.
     """
 
     mission: str
     wp_id: str
     text: str
-    workspace: Path
-    branch: str
-    base: str
+    workspace: Workspace
     host_command: Path
 
 
@@ -54,9 +52,9 @@ def _places(assignment: Assignment) -> dict[str, object]:
         "mission": assignment.mission,
         "wp_id": assignment.wp_id,
         "text": assignment.text.strip(),
-        "workspace": assignment.workspace,
-        "branch": assignment.branch,
-        "base": assignment.base,
+        "workspace": assignment.workspace.path,
+        "branch": assignment.workspace.branch,
+        "base": assignment.workspace.base,
         "host": assignment.host_command,
     }
 

@@ -43,7 +43,7 @@ class WpRecord:
     """What is remembered of one work package.
 
     Attributes:
-        holds_claim: the host has given the work to us.
+        holds_claim: the host has given the work to us, or was asked to.
         holds_review: the host has given the review to us, or was asked to.
         implementer: the agent that handed the work over last.
         rejections: how often a reviewer asked for changes.

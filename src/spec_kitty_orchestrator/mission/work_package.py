@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 
 from attrs import define, field, frozen
 
@@ -173,11 +173,10 @@ class WorkPackage:
         try:
             reply = await self.run.host.transition(request)
         except TransitionRejected as refusal:
-            self.record.refusal = (
-                f"It could not be handed over for review. The host said: {refusal.host_message}"
-            )
-            self.run.events.emit(HandoverRefused(self.wp_id, refusal.host_message))
-            return Failure(FailureKind.HANDOVER_REFUSED, refusal.host_message)
+            words = refusal.host_message
+            self.record.refusal = f"It could not be handed over for review. The host said: {words}"
+            self.run.events.emit(HandoverRefused(self.wp_id, words))
+            return Failure(FailureKind.HANDOVER_REFUSED, words)
         self.record.implementer = agent
         self.record.feedback = self.record.refusal = None
         self.record.tallies.pop(Role.IMPLEMENTATION, None)
@@ -204,17 +203,11 @@ class WorkPackage:
             await self.picker.cope_with(role, agent, failure)
 
     async def _take_into_review(self, agent: str, ref: str) -> None:
-        """A review is recorded as held before it is taken; a later run leaves one that is not recorded."""
         if self.taken_into_review:
             return
-        held, self.record.holds_review = self.record.holds_review, True
-        self.run.save(self.wp_id)
-        try:
-            reply = await self.run.host.start_review(self.wp_id, self.run.policy(agent, Role.REVIEW), ref)
-        except HostRefused as refusal:
-            self.record.holds_review = held
-            self.run.save(self.wp_id)
-            raise self._refused(refusal) from refusal
+        policy = self.run.policy(agent, Role.REVIEW)
+        with self._recorded_before("holds_review"):
+            reply = await self.run.host.start_review(self.wp_id, policy, ref)
         self.taken_into_review = True
         self._moved(reply.to_lane)
 
@@ -263,13 +256,23 @@ class WorkPackage:
 
     async def _move(self, request: TransitionRequest) -> None:
         self.asked_for = request.to
-        try:
+        with self._recorded_before("holds_claim"):  # sent back, or blocked and unblocked, it is ours
             reply = await self.run.host.transition(request)
-        except HostRefused as refusal:
-            raise self._refused(refusal) from refusal
         self.taken_into_review = self.record.holds_review = False
-        self.record.holds_claim = self.record.holds_claim or request.to is Lane.IN_PROGRESS
         self._moved(reply.to_lane, request.note if request.to is Lane.BLOCKED else "")
+
+    @contextmanager
+    def _recorded_before(self, hold: str) -> Iterator[None]:
+        """A later run takes up only what is recorded as held: that comes first. A refusal takes it back."""
+        held = getattr(self.record, hold)
+        setattr(self.record, hold, True)
+        self.run.save(self.wp_id)
+        try:
+            yield
+        except HostRefused as refusal:
+            setattr(self.record, hold, held)
+            self.run.save(self.wp_id)
+            raise self._refused(refusal) from refusal
 
     def _moved(self, lane: Lane, detail: str = "") -> None:
         self.lane = lane
@@ -281,15 +284,8 @@ class WorkPackage:
         return Through(Outcome(ended, self.lane, refusal.message))
 
     def _assignment(self, workspace: Workspace, text: str) -> Assignment:
-        return Assignment(
-            mission=self.run.host.mission,
-            wp_id=self.wp_id,
-            text=text,
-            workspace=workspace.path,
-            branch=workspace.branch,
-            base=workspace.base,
-            host_command=self.run.host.endpoint.binary,
-        )
+        host = self.run.host
+        return Assignment(host.mission, self.wp_id, text, workspace, host.endpoint.binary)
 
 
 def _note(what: str, words: str) -> str:

@@ -114,13 +114,9 @@ class Bench:
         self.git("add", "out/wp01.txt")
         self.git("commit", "-q", "-m", "Do WP01")
 
-    async def attempt(self, role: Role, seconds: float = 90.0) -> Outcome:
-        """One attempt, started and ended as every one is."""
-        attempt_dir = self.folder / f"attempt-{uuid.uuid4().hex[:8]}"
-        attempt_dir.mkdir()
-        settings = AgentSettings(extra_args=self.rig.extra_args, env=self.rig.env)
-        agent = Agent(self.spec, self.binary, settings)
-        workspace = Workspace(
+    def place(self) -> Workspace:
+        """The workspace, as the host would have named it."""
+        return Workspace(
             path=self.workspace,
             git_dir=self.repo / ".git" / "worktrees" / "m-lane-a",
             common_git_dir=self.repo / ".git",
@@ -128,7 +124,14 @@ class Bench:
             base=self.base,
             prompt_file=self.planning_dir / "tasks" / "WP01.md",
         )
-        line = agent.command_line(role, workspace, attempt_dir)
+
+    async def attempt(self, role: Role, seconds: float = 90.0) -> Outcome:
+        """One attempt, started and ended as every one is."""
+        attempt_dir = self.folder / f"attempt-{uuid.uuid4().hex[:8]}"
+        attempt_dir.mkdir()
+        settings = AgentSettings(extra_args=self.rig.extra_args, env=self.rig.env)
+        agent = Agent(self.spec, self.binary, settings)
+        line = agent.command_line(role, self.place(), attempt_dir)
         for path, text in line.files.items():
             path.write_text(text)
         prompt = attempt_dir / "prompt.md"
@@ -147,9 +150,7 @@ class Bench:
             mission="m",
             wp_id="WP01",
             text=_WORK_PACKAGE,
-            workspace=self.workspace,
-            branch="kitty/m-lane-a",
-            base=self.base,
+            workspace=self.place(),
             host_command=self.folder / "host",
         )
         if role is Role.REVIEW:

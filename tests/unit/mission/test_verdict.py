@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from spec_kitty_orchestrator.host.workspace import Workspace
 from spec_kitty_orchestrator.mission.prompts import Assignment, review_prompt
 from spec_kitty_orchestrator.mission.verdict import Verdict, read_verdict, review_reference
 
@@ -55,9 +57,9 @@ def test_only_an_explicit_verdict_for_this_attempt_counts(text: str, expected: V
 
 
 def test_an_echo_of_the_review_prompt_is_no_verdict() -> None:
-    from pathlib import Path
-
-    assignment = Assignment("m", "WP01", "text", Path("/w"), "branch", "main", Path("/bin/spec-kitty"))
+    git, prompt = Path("/r/.git"), Path("/r/tasks/WP01.md")
+    workspace = Workspace(Path("/w"), git / "worktrees" / "w", git, "branch", "main", prompt)
+    assignment = Assignment("m", "WP01", "text", workspace, Path("/bin/spec-kitty"))
     assert REF in review_prompt(assignment, REF)
     assert read_verdict(review_prompt(assignment, REF), REF) is None
 
