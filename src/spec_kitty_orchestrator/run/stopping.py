@@ -112,8 +112,8 @@ async def stop_live_run(
 ) -> bool:
     """Ask a live run to stop as SIGTERM does, and wait until its process is gone.
 
-    After the longest that an orderly stop can take it is killed; its keepers then end their agents by
-    themselves, which `sweep_run` sees to.
+    After the longest that stopping its agents can take it is killed; its keepers then end their agents by
+    themselves, which `sweep_run` sees to. A change at the host that takes longer is cut short by that.
 
     Args:
         progress: is told about once a second for how many seconds we have waited.

@@ -29,7 +29,7 @@ class AgentChoice:
 
 @frozen
 class PolicyModes:
-    """`policy:` what the host is told about how agents may act; see `contract/policy.py` for the words."""
+    """`policy:` what the host is told about how agents may act, in the words of `host/contract/policy.py`."""
 
     approval_mode: str = "full_auto"
     sandbox_mode: str = "workspace_write"
