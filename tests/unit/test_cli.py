@@ -1,11 +1,20 @@
-"""The command line as a program: what it costs to ask it for help."""
+"""The command line as a program: what it costs to ask it for help, and that every flag arrives."""
 
 from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
+import attrs
 import pytest
+from click.testing import CliRunner
+
+from spec_kitty_orchestrator.cli.orchestrate import orchestrate_command
+from spec_kitty_orchestrator.errors import ExitCode
+from spec_kitty_orchestrator.run.opening import Request
+from spec_kitty_orchestrator.settings.loading import FLAGS
+from spec_kitty_orchestrator.settings.values import Flags
 
 HEAVY = {"trio", "rich", "cattrs", "ruamel.yaml", "psutil"}
 SHOW = """
@@ -22,3 +31,26 @@ def test_help_imports_no_trio(argv: list[str]) -> None:
     loaded = done.stdout.rpartition("LOADED ")[2].split()
     assert "click" in loaded
     assert not HEAVY & set(loaded)
+
+
+def test_every_flag_that_outranks_the_settings_arrives_from_the_command_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for folder in (".kittify", ".git"):
+        (tmp_path / folder).mkdir()
+    seen: list[Request] = []
+
+    def supervise(request: Request, *, resume: bool) -> ExitCode:
+        seen.append(request)
+        return ExitCode.ACCEPTED
+
+    monkeypatch.setattr("spec_kitty_orchestrator.run.session.supervise", supervise)
+    argv = ["--mission", "m", "--actor", "me", "--repo-root", str(tmp_path)]
+    for flag, _ in FLAGS.values():
+        argv += [flag, "7"]
+    done = CliRunner().invoke(orchestrate_command, argv, catch_exceptions=False)
+    assert done.exit_code == ExitCode.ACCEPTED
+    (request,) = seen
+    assert (request.mission, request.actor, request.repo_root) == ("m", "me", tmp_path)
+    assert {str(value) for value in attrs.astuple(request.flags)} == {"7"}
+    assert {name for _, name in FLAGS.values()} == {field.name for field in attrs.fields(Flags)}

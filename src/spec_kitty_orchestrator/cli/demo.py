@@ -36,14 +36,14 @@ def run_demo(folder: Path | None) -> ExitCode:
     """
     from ..demo.run import make_demo, merge_and_try
     from ..host.program import find_host_binary
-    from .orchestrate import OrchestrateRequest, orchestrate
+    from .orchestrate import orchestrate
 
     host = find_host_binary(None, os.environ)
     root = (folder or Path(tempfile.mkdtemp(prefix="spec-kitty-demo-"))).absolute()
     click.echo(f"Making a project and a mission of four work packages in {root} ...")
     project = make_demo(root, host)
     click.echo(f"$ spec-kitty-orchestrator orchestrate --mission {project.mission} --repo-root {root}")
-    code = orchestrate(OrchestrateRequest(mission=project.mission, repo_root=root))
+    code = orchestrate(project.mission, root)
     if code is not ExitCode.ACCEPTED:
         click.echo(f"Not accepted; see: spec-kitty-orchestrator status --repo-root {root}")
         return code

@@ -3,15 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
-from attrs import frozen
 
 from ..errors import ExitCode
-
-if TYPE_CHECKING:
-    from ..settings.values import Flags
 
 DEFAULT_ACTOR = "spec-kitty-orchestrator"
 
@@ -20,26 +15,6 @@ repo_root_option = click.option(
     type=click.Path(path_type=Path),
     help="The project. Default: the nearest folder, from here upward, that holds .kittify.",
 )
-
-
-@frozen
-class OrchestrateRequest:
-    """The command line of `orchestrate`; None is "not given"."""
-
-    mission: str
-    repo_root: Path | None = None
-    impl_agent: str | None = None
-    review_agent: str | None = None
-    max_concurrent: int | None = None
-    actor: str = DEFAULT_ACTOR
-    dry_run: bool = False
-
-    @property
-    def flags(self) -> Flags:
-        """Those that outrank the configuration file."""
-        from ..settings.values import Flags
-
-        return Flags(self.impl_agent, self.review_agent, self.max_concurrent)
 
 
 @click.command("orchestrate", short_help="Take a mission from planned to accepted.")
@@ -57,17 +32,25 @@ def orchestrate_command(context: click.Context, /, **options: object) -> None:
     Runs until nothing is left to do. Flags outrank SK_ORCH_* variables, which outrank
     .kittify/orchestrator.yaml. Ctrl-C stops all agents; `resume` goes on.
     """
-    context.exit(orchestrate(OrchestrateRequest(**options)))  # type: ignore[arg-type]
+    context.exit(orchestrate(**options))  # type: ignore[arg-type]
 
 
-def orchestrate(request: OrchestrateRequest) -> ExitCode:
-    """Runs the command.
+def orchestrate(
+    mission: str,
+    repo_root: Path | None = None,
+    actor: str = DEFAULT_ACTOR,
+    dry_run: bool = False,
+    **flags: str | int | None,
+) -> ExitCode:
+    """Runs the command; `flags` are the fields of `Flags`, None for one that is not given.
 
     Raises:
         OrchestratorError: it could not be started, or the host broke.
     """
     from ..run.opening import Request, find_repo_root
     from ..run.session import plan_only, supervise
+    from ..settings.values import Flags
 
-    opening = Request(request.mission, request.actor, find_repo_root(request.repo_root), request.flags)
-    return plan_only(opening) if request.dry_run else supervise(opening, resume=False)
+    given = Flags(**flags)  # type: ignore[arg-type]
+    request = Request(mission, actor, find_repo_root(repo_root), given)
+    return plan_only(request) if dry_run else supervise(request, resume=False)
