@@ -21,8 +21,8 @@ FILE_NAME = "orchestrator.yaml"
 PREFIX = "SK_ORCH_"
 TESTS_PREFIX = "SK_ORCH_E2E_"  # the e2e suite's own variables; no settings
 
-NOT_YAML = (YAMLError, ValueError, RecursionError)
-"""The library lets through what Python says of a number, a date or a depth that cannot be."""
+NOT_YAML = (YAMLError, ValueError, LookupError, ArithmeticError, RecursionError)
+"""The library lets through what Python says of a number, a date, a character or a depth that cannot be."""
 
 FLAGS: Mapping[KeyPath, tuple[str, str]] = {
     ("agents", "implementation"): ("--impl-agent", "impl_agent"),

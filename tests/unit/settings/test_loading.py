@@ -99,7 +99,15 @@ def test_variables_outrank_the_file_and_flags_outrank_both(tmp_path: Path) -> No
     assert load(tmp_path, FULL, environ, review_agent="pi").agents.review == ("pi",)
 
 
-NO_VALUES = {"no number": "._", "no date": "2026-13-45", "no whole number": "!!int x", "too deep": "[" * 3000}
+NO_VALUES = {
+    "no number": "._",
+    "no date": "2026-13-45",
+    "no whole number": "!!int x",
+    "nothing of a number": "!!int ''",
+    "neither true nor false": "!!bool nope",
+    "no character": '"\\U99999999"',
+    "too deep": "[" * 3000,
+}
 
 
 @pytest.mark.parametrize("text", NO_VALUES.values(), ids=NO_VALUES)
