@@ -136,7 +136,8 @@ async def test_an_agent_that_ended_in_time_has_ended_by_itself_however_long_the_
     arena: Any, new_sink: Any
 ) -> None:
     """What it left behind is deaf to SIGTERM and outlasts the limit."""
-    script = "setsid sh -c 'trap \"\" TERM; echo up; while :; do sleep 0.05; done' & read line; exit 0"
+    deaf = "setsid sh -c 'trap \"\" TERM; : > up; while :; do sleep 0.05; done'"
+    script = f"{deaf} & while [ ! -e up ]; do sleep 0.01; done; exit 0"
     launch = shell(arena, script, grace=2.0, timeout=1.0)
     ending = await run(launch, new_sink())
     assert ending.seconds > 1.0

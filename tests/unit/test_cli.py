@@ -14,7 +14,6 @@ from spec_kitty_orchestrator.cli.orchestrate import orchestrate_command
 from spec_kitty_orchestrator.errors import ExitCode
 from spec_kitty_orchestrator.run.opening import Request
 from spec_kitty_orchestrator.settings.loading import FLAGS
-from spec_kitty_orchestrator.settings.values import Flags
 
 HEAVY = {"trio", "rich", "cattrs", "ruamel.yaml", "psutil"}
 SHOW = """
@@ -46,11 +45,11 @@ def test_every_flag_that_outranks_the_settings_arrives_from_the_command_line(
 
     monkeypatch.setattr("spec_kitty_orchestrator.run.session.supervise", supervise)
     argv = ["--mission", "m", "--actor", "me", "--repo-root", str(tmp_path)]
-    for flag, _ in FLAGS.values():
-        argv += [flag, "7"]
+    given = {name: str(number) for number, (_, name) in enumerate(FLAGS.values(), start=1)}
+    for flag, name in FLAGS.values():
+        argv += [flag, given[name]]
     done = CliRunner().invoke(orchestrate_command, argv, catch_exceptions=False)
     assert done.exit_code == ExitCode.ACCEPTED
     (request,) = seen
     assert (request.mission, request.actor, request.repo_root) == ("m", "me", tmp_path)
-    assert {str(value) for value in attrs.astuple(request.flags)} == {"7"}
-    assert {name for _, name in FLAGS.values()} == {field.name for field in attrs.fields(Flags)}
+    assert {name: str(value) for name, value in attrs.asdict(request.flags).items()} == given
