@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Sequence
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
 from attrs import evolve
-from conformance.fake.command_line import Said
 from conformance.fake.in_process import Fault
-from tests.sim.world import ACTOR, Act, World, reject
+from tests.sim.world import Act, World, reject
 
 from spec_kitty_orchestrator.agents import get_agent
 from spec_kitty_orchestrator.agents.spec import AgentSettings
@@ -198,6 +196,11 @@ def test_with_nobody_left_to_ask_everything_stays_resumable(new_world: NewWorld)
     assert world.orchestrate().exit_code is ExitCode.ACCEPTED
 
 
+def _records(world: World) -> list:  # type: ignore[type-arg]
+    assert world.state is not None
+    return list(world.state.work_packages.values())
+
+
 def test_a_limit_parks_the_agent_for_all_and_spends_no_retry(new_world: NewWorld) -> None:
     world = new_world("WP01", "WP02")
     world.agent_acts["claude-code"] = [Act(seconds=1, fails="stream-json-429")] * 12
@@ -364,133 +367,3 @@ def test_what_an_agent_failed_with_stands_in_the_state_file_while_it_tries_again
     assert first is None
     assert second is not None
     assert second.startswith("claude-code: crashed: ")
-
-
-# Found in a lane: what a run does with a work package that it did not put there.
-
-
-def _records(world: World) -> list:  # type: ignore[type-arg]
-    assert world.state is not None
-    return list(world.state.work_packages.values())
-
-
-FOUND = {
-    # lane, actor, recorded as held: the claim, the review → lane at the end, attempts made, exit code
-    "planned": ("planned", None, (False, False), "done", 2, ExitCode.ACCEPTED),
-    "in progress, claim held": ("in_progress", ACTOR, (True, False), "done", 2, ExitCode.ACCEPTED),
-    "in progress, our actor's but not recorded": (
-        "in_progress",
-        ACTOR,
-        (False, True),
-        "done",
-        2,
-        ExitCode.ACCEPTED,
-    ),
-    "in progress, another's": ("in_progress", "someone", (False, True), "in_progress", 0, ExitCode.ATTENTION),
-    "for review": ("for_review", "someone", (False, False), "done", 1, ExitCode.ACCEPTED),
-    "in review, review held": ("in_review", ACTOR, (False, True), "done", 1, ExitCode.ACCEPTED),
-    "in review, only the claim held": ("in_review", ACTOR, (True, False), "in_review", 0, ExitCode.ATTENTION),
-    "approved": ("approved", ACTOR, (True, True), "approved", 0, ExitCode.ACCEPTED),
-    "done": ("done", ACTOR, (True, True), "done", 0, ExitCode.ACCEPTED),
-    "blocked": ("blocked", ACTOR, (True, True), "blocked", 0, ExitCode.ATTENTION),
-    "canceled": ("canceled", ACTOR, (True, True), "canceled", 0, ExitCode.ATTENTION),
-}
-
-
-@pytest.mark.parametrize(
-    ("lane", "actor", "held", "after", "attempts", "code"), FOUND.values(), ids=FOUND.keys()
-)
-def test_a_work_package_is_taken_up_from_where_it_is_found(
-    single: World,
-    lane: str,
-    actor: str | None,
-    held: tuple[bool, bool],
-    after: str,
-    attempts: int,
-    code: ExitCode,
-) -> None:
-    if actor is not None:
-        single.stand("WP01", lane, actor)
-        single.fake.commit("WP01")
-        single.fake.mark("WP01")
-    single.remember("WP01", claim=held[0], review=held[1])
-    end = single.orchestrate()
-    assert single.lanes() == {"WP01": after}
-    assert len(single.attempts) == attempts
-    assert end.exit_code is code
-
-
-def for_review_by_somebody(world: World) -> None:
-    world.stand("WP01", "for_review", "somebody")
-    world.fake.commit("WP01")
-    world.fake.mark("WP01")
-
-
-def test_what_we_blocked_and_a_person_unblocks_is_gone_on_with_whoever_implemented_it(single: World) -> None:
-    for_review_by_somebody(single)
-    single.acts["WP01", "review"] = [Act(verdict=None)] * 3
-    assert single.orchestrate().exit_code is ExitCode.ATTENTION
-    assert single.lanes() == {"WP01": "blocked"}
-    single.fake.wps["WP01"].update(lane="in_progress", holder="a person")
-    assert single.orchestrate().exit_code is ExitCode.ACCEPTED
-
-
-def test_what_we_sent_back_is_ours_even_when_we_are_killed_before_we_hear_of_it(single: World) -> None:
-    """start-implementation would refuse the workspace, in which the reviewer has left something."""
-    for_review_by_somebody(single)
-    single.acts["WP01", "review"] = [reject("mend it")]
-    on_the_disk: list[bytes] = []
-    respond = single.host.respond
-
-    def look(argv: Sequence[str]) -> Said:
-        said = respond(argv)
-        if argv[1] == "transition":
-            on_the_disk.append(single.store.path.read_bytes())
-        return said
-
-    single.host.respond = look
-    single.orchestrate()
-    single.store.path.write_bytes(on_the_disk[0])  # as a kill leaves it
-    single.fake.wps["WP01"].update(lane="in_progress")
-    single.fake.change("WP01")
-    assert single.orchestrate().exit_code is ExitCode.ACCEPTED
-    assert "start-implementation" not in single.host.commands()
-
-
-def test_our_own_unfinished_work_is_gone_on_with_even_when_it_is_not_committed(single: World) -> None:
-    """start-implementation would refuse a dirty workspace; what is recorded as held is looked up instead."""
-    single.stand("WP01", "in_progress")
-    path = single.root / ".worktrees" / f"{single.fake.slug}-lane-a"
-    assert path.is_dir()
-    single.fake.workspaces.dirty.add(path)  # type: ignore[attr-defined]
-    single.remember("WP01")
-    assert single.orchestrate().exit_code is ExitCode.ACCEPTED
-    assert "start-implementation" not in single.host.commands()
-
-
-def test_no_agent_is_let_loose_in_a_plain_folder(single: World) -> None:
-    single.stand("WP01", "in_progress")
-    single.remember("WP01")
-    (single.root / ".worktrees" / f"{single.fake.slug}-lane-a" / ".git").unlink()
-    end = single.orchestrate()
-    assert end.exit_code is ExitCode.ATTENTION
-    assert not single.attempts
-    assert "is a plain folder, not a worktree" in end.lines[1]
-
-
-def test_a_missing_prompt_file_leaves_the_work_package_and_says_so(single: World) -> None:
-    (prompt,) = (single.root / "kitty-specs" / single.fake.slug / "tasks").glob("WP01*")
-    Path(prompt).unlink()
-    end = single.orchestrate()
-    assert end.exit_code is ExitCode.ATTENTION
-    assert not single.attempts
-    assert "cannot read the prompt file" in end.lines[1]
-
-
-def test_what_people_unblock_starts_with_all_its_retries(single: World) -> None:
-    single.acts["WP01", "review"] = [reject(word) for word in ("one", "two", "three")]
-    single.orchestrate()
-    single.fake.wps["WP01"]["lane"] = "in_progress"
-    single.acts["WP01", "review"] = [reject("four"), reject("five")]
-    assert single.orchestrate().exit_code is ExitCode.ACCEPTED
-    assert "three" in single.prompts("WP01", "implementation")[3]

@@ -5,14 +5,15 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import TypeVar
 
 import trio
 from attrs import asdict
 
 from .. import __version__
-from ..errors import UsageError
+from ..errors import HostError, UsageError
 from .contract.envelope import HostGarbled
 from .contract.payloads import (
     AcceptMission,
@@ -36,6 +37,7 @@ from .errors import (
     HostCrashed,
     HostHung,
     HostIncompatible,
+    HostRefused,
     MissionEmpty,
     answer,
 )
@@ -118,8 +120,9 @@ class HostClient:
         args = (*self._as_actor(request.wp_id), *_transition_options(request))
         try:
             return await self._change(TransitionResult, "transition", *args)
-        except LOST:
-            landed = await self._landed(request)
+        except LOST as lost:
+            with _refusal_is_no_answer_to(lost):
+                landed = await self._landed(request)
         if landed is not None:
             return landed
         return await self._change(TransitionResult, "transition", *args)
@@ -158,8 +161,9 @@ class HostClient:
         """A change that may be asked for again when its reply was lost: doing it twice is doing it once."""
         try:
             return await self._change(cls, command, *args)
-        except LOST:
-            return await self._change(cls, command, *args)
+        except LOST as lost:
+            with _refusal_is_no_answer_to(lost):
+                return await self._change(cls, command, *args)
 
     async def _read(self, cls: type[T], command: str, *args: str) -> T:
         return answer(command, await self._complete(command, args, mutating=False), cls)
@@ -199,6 +203,15 @@ class HostClient:
         if not self.actor.strip():
             raise UsageError("the actor has no name", remedy="give one with --actor")
         return self.actor
+
+
+@contextmanager
+def _refusal_is_no_answer_to(lost: HostError) -> Iterator[None]:
+    """What is refused after a reply was lost says nothing of the call before: that may have been done."""
+    try:
+        yield
+    except HostRefused as refusal:
+        raise lost from refusal
 
 
 def check_contract(api_version: str) -> None:

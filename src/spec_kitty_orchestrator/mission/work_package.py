@@ -256,7 +256,8 @@ class WorkPackage:
 
     async def _move(self, request: TransitionRequest) -> None:
         self.asked_for = request.to
-        with self._recorded_before("holds_claim"):  # sent back, or blocked and unblocked, it is ours
+        # Sent back, or blocked and unblocked, it is ours to work on; once it is accepted it is nobody's.
+        with self._recorded_before("holds_review" if request.to.is_accepted else "holds_claim"):
             reply = await self.run.host.transition(request)
         self.taken_into_review = self.record.holds_review = False
         self._moved(reply.to_lane, request.note if request.to is Lane.BLOCKED else "")
