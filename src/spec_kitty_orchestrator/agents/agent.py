@@ -1,4 +1,4 @@
-"""An agent as it is on this machine: how it is called, and what came of it. Adding one needs none of this."""
+"""An agent as it is on this machine: how it is called, and how its end is judged."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Who can work in this run: agents that are out, agents that rest. Shared by all work packages.
 
-One of the two places with mutable state (the other is the run state). Only work-package tasks change it,
+One of the two places with mutable state (the other is `records.py`). Only work-package tasks change it,
 through the two methods; nothing of it is stored: a new run asks every agent afresh.
 """
 

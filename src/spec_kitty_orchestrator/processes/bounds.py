@@ -13,6 +13,7 @@ LEFTOVER_SECONDS = 2.0
 SWEEP_SECONDS = 5.0
 """How long SIGKILL may need: a bound against what cannot be killed (another user's, stuck in the kernel)."""
 SWEEP_PAUSE_SECONDS = 0.005
+"""Between two looks at what SIGKILL was sent to, when nothing new appears: dying takes about that long."""
 
 # Above the keeper.
 BUSY_SECONDS = 1.0

@@ -1,4 +1,4 @@
-"""Opens a run: repository, settings, agents, host, mission, lock and run state, checked in this order."""
+"""Opens a run: repository, settings, agents, host, mission, checked in this order. Changes nothing."""
 
 from __future__ import annotations
 
