@@ -82,13 +82,16 @@ class FakeHost:
         """An agent commits all that is in the workspace (on paper only)."""
         assert isinstance(self.workspaces, PaperWorkspaces)
         mission, wp = self.missions[self.slug], self.wps[wp_id]
-        self.workspaces.committed.add(self.branch(mission, wp))
-        self.workspaces.dirty.discard(self.workspace(mission, wp))
+        path = self.workspace(mission, wp)
+        self.workspaces.commit(self.workspaces.switched.get(path) or self.branch(mission, wp))
+        self.workspaces.changed.pop(path, None)
+        self.workspaces.untracked.pop(path, None)
 
-    def change(self, wp_id: str) -> None:
-        """An agent changes something in the workspace, and has not committed it (on paper only)."""
+    def change(self, wp_id: str, path: str = "work.txt") -> None:
+        """An agent changes a file in the workspace, and has not committed it (on paper only)."""
         assert isinstance(self.workspaces, PaperWorkspaces)
-        self.workspaces.dirty.add(self.workspace(self.missions[self.slug], self.wps[wp_id]))
+        workspace = self.workspace(self.missions[self.slug], self.wps[wp_id])
+        self.workspaces.changed.setdefault(workspace, set()).add(path)
 
     def mark(self, wp_id: str, done: bool = True) -> None:
         """An agent marks all subtasks of a work package."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
@@ -27,21 +28,36 @@ class Workspaces(Protocol):
 
 
 class PaperWorkspaces:
-    """Worktrees that are only their own `.git` files: no git, for tests in one process."""
+    """Worktrees that are only their own `.git` files: no git, for tests in one process.
+
+    Attributes:
+        commits: branch → its commits, the oldest first.
+        changed, untracked: workspace → paths that differ from its branch's last commit, or are new.
+        checked_out: the branch of the primary checkout.
+        switched: workspace → the branch that is checked out there instead of its own.
+    """
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self.branches: set[str] = {TARGET_BRANCH}
-        self.committed: set[str] = set()
-        self.dirty: set[Path] = set()
+        self.commits: dict[str, list[str]] = {TARGET_BRANCH: [f"{0:040x}"]}
+        self.changed: dict[Path, set[str]] = {}
+        self.untracked: dict[Path, set[str]] = {}
         self.checked_out = TARGET_BRANCH
+        self.switched: dict[Path, str] = {}
+        self._made = itertools.count(1)
+
+    def commit(self, branch: str) -> str:
+        """One more commit on a branch; its id."""
+        self.commits[branch].append(f"{next(self._made):040x}")
+        return self.commits[branch][-1]
 
     def branch_is_checked_out(self, branch: str) -> bool:
         return branch == self.checked_out
 
     def create(self, path: Path, branch: str, base: str, merged: Sequence[str]) -> None:
         """Writes what marks a linked worktree: its `.git` file, and HEAD in the folder that it names."""
-        self.bring_in(path, (base, *merged))
+        if missing := {base, *merged} - {*self.commits}:
+            raise NoWorkspace(f"no such branch: {', '.join(sorted(missing))}")
         git_dir = self.root / ".git" / "worktrees" / path.name
         for folder in (git_dir, path):
             folder.mkdir(parents=True, exist_ok=True)
@@ -49,26 +65,38 @@ class PaperWorkspaces:
         (git_dir / "commondir").write_text("../..\n")
         (git_dir / "gitdir").write_text(f"{path / '.git'}\n")
         (path / ".git").write_text(f"gitdir: {git_dir}\n")
-        self.branches.add(branch)
+        if branch not in self.commits:
+            self.commits[branch] = list(self.commits[base])
+        self._merge(branch, merged)
 
     def bring_in(self, path: Path, merged: Sequence[str]) -> None:
-        if missing := {*merged} - self.branches:
+        head = self.root / ".git" / "worktrees" / path.name / "HEAD"
+        branch = head.read_text().strip().removeprefix("ref: refs/heads/") if head.exists() else TARGET_BRANCH
+        self._merge(branch, merged)
+
+    def _merge(self, branch: str, merged: Sequence[str]) -> None:
+        if missing := {*merged} - {*self.commits}:
             raise NoWorkspace(f"no such branch: {', '.join(sorted(missing))}")
+        mine = self.commits[branch]
+        for other in merged:
+            mine += [commit for commit in self.commits[other] if commit not in mine]
 
     def is_there(self, path: Path) -> bool:
         return path.exists()  # a plain folder counts, as it does for the real host
 
     def is_dirty(self, path: Path) -> bool:
-        return path in self.dirty
+        return bool(self.changed.get(path) or self.untracked.get(path))
 
     def has_commit(self, path: Path, branch: str, base: str) -> bool:
-        return branch in self.committed
+        return bool({*self.commits[branch]} - {*self.commits[base]})
 
     def has_branch(self, branch: str) -> bool:
-        return branch in self.branches
+        return branch in self.commits
 
     def merge(self, target: str, lanes: Sequence[tuple[Path, str]]) -> None:
-        self.branches -= {branch for _, branch in lanes}
+        for _, branch in lanes:
+            self._merge(target, [branch])
+            del self.commits[branch]
 
 
 class GitWorkspaces:

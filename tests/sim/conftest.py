@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 import pytest
+import trio
 from tests.sim.world import World, make_world
 
 DIAMOND = {"WP01": [], "WP02": ["WP01"], "WP03": ["WP01"], "WP04": ["WP02", "WP03"]}
@@ -16,6 +18,17 @@ DIAMOND = {"WP01": [], "WP02": ["WP01"], "WP03": ["WP01"], "WP04": ["WP02", "WP0
 def four_cores(monkeypatch: pytest.MonkeyPatch) -> None:
     """As many host calls may be in flight at once on every machine."""
     monkeypatch.setattr("os.cpu_count", lambda: 4)
+
+
+@pytest.fixture(autouse=True)
+def no_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a thread does is done at once: the clock jumps ahead while everybody waits for one."""
+
+    async def run_sync(function: Callable[..., Any], *args: Any, **_: Any) -> Any:
+        await trio.lowlevel.checkpoint()
+        return function(*args)
+
+    monkeypatch.setattr("trio.to_thread.run_sync", run_sync)
 
 
 @pytest.fixture

@@ -70,7 +70,7 @@ def test_people_are_noticed_while_agents_work(diamond: World) -> None:
     assert end.exit_code is ExitCode.ATTENTION
     assert diamond.stopped == 1
     assert LaneChanged("WP03", "canceled", by_us=False) in diamond.events
-    assert "  WP03 canceled: moved by someone else while we worked on it" in end.lines
+    assert "  WP03 canceled: moved to canceled by someone else while we worked on it" in end.lines
     assert "  WP04 planned: waits for WP03 (canceled)" in end.lines
 
 
@@ -86,7 +86,7 @@ def test_our_own_blocking_is_not_somebody_elses_when_its_reply_is_lost(single: W
     single.acts["WP01", "review"] = [reject("one"), reject("two"), reject("three")]
     single.host.faults["transition"] = [None] * 5 + [Fault.HANG_AFTER]
     end = single.orchestrate()
-    assert end.lines[1:] == ("  WP01 blocked: rejected 3 times, most lately: three",)
+    assert end.lines[1:] == ("  WP01 blocked: sent back 3 times, most lately: three",)
 
 
 def test_what_people_approve_meanwhile_lets_its_dependents_start(new_world: NewWorld) -> None:
@@ -132,7 +132,7 @@ def test_a_stalled_run_names_what_each_waits_for(new_world: NewWorld) -> None:
     assert end.exit_code is ExitCode.ATTENTION
     assert end.lines == (
         f"mission {world.fake.slug} is not finished:",
-        "  WP01 blocked: rejected 3 times, most lately: no",
+        "  WP01 blocked: sent back 3 times, most lately: no",
         "  WP02 planned: waits for WP01 (blocked)",
         "  WP03 planned: waits for WP02 (planned)",
     )

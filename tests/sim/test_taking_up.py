@@ -161,9 +161,7 @@ def test_what_was_sent_back_with_its_reply_lost_is_ours_whatever_is_refused_next
 def test_our_own_unfinished_work_is_gone_on_with_even_when_it_is_not_committed(single: World) -> None:
     """start-implementation would refuse a dirty workspace; what is recorded as held is looked up instead."""
     single.stand("WP01", "in_progress")
-    path = single.root / ".worktrees" / f"{single.fake.slug}-lane-a"
-    assert path.is_dir()
-    single.fake.workspaces.dirty.add(path)  # type: ignore[attr-defined]
+    single.fake.change("WP01")
     single.remember("WP01")
     assert single.orchestrate().exit_code is ExitCode.ACCEPTED
     assert "start-implementation" not in single.host.commands()

@@ -19,13 +19,18 @@ from attrs import define, evolve, field, frozen
 from conformance.fake.command_line import respond
 from conformance.fake.host import FakeHost
 from conformance.fake.in_process import InProcessHost, make_fake_project
+from conformance.fake.workspaces import PaperWorkspaces
 from trio.testing import MockClock
 
 from spec_kitty_orchestrator.agents.agent import Agent
 from spec_kitty_orchestrator.agents.spec import Role
+from spec_kitty_orchestrator.errors import WorkspaceError
 from spec_kitty_orchestrator.host.client import HostClient
 from spec_kitty_orchestrator.host.program import HostEndpoint
-from spec_kitty_orchestrator.mission.mission import Mission, MissionEnd
+from spec_kitty_orchestrator.host.workspace import Workspace
+from spec_kitty_orchestrator.mission.acceptance import MissionEnd
+from spec_kitty_orchestrator.mission.evidence import Evidence
+from spec_kitty_orchestrator.mission.mission import Mission
 from spec_kitty_orchestrator.processes.agent_process import Limits, OnStart, OutputSink
 from spec_kitty_orchestrator.processes.ending import EndedBy, Ending
 from spec_kitty_orchestrator.processes.identity import ProcessIdentity
@@ -77,6 +82,50 @@ def reject(feedback: str) -> Act:
     return Act(verdict="changes_requested", feedback=feedback)
 
 
+@frozen
+class PaperRepository:
+    """What is committed, on the fake host's paper."""
+
+    fake: FakeHost
+
+    @property
+    def paper(self) -> PaperWorkspaces:
+        """Where it stands."""
+        assert isinstance(self.fake.workspaces, PaperWorkspaces)
+        return self.fake.workspaces
+
+    async def look(self, workspace: Workspace, since: str | None = None) -> Evidence:
+        """Takes no time; a workspace whose folder is gone cannot be looked at."""
+        await trio.lowlevel.checkpoint()
+        if not workspace.path.is_dir():
+            raise WorkspaceError(f"the workspace {workspace.path} does not exist")
+        branch = self.paper.switched.get(workspace.path, workspace.branch)
+        commits = self.paper.commits[branch]
+        return Evidence(
+            commits[-1],
+            branch,
+            tuple(sorted(self.paper.changed.get(workspace.path, ()))),
+            tuple(sorted(self.paper.untracked.get(workspace.path, ()))),
+            since is not None and bool({*commits} - self._reachable(since)),
+        )
+
+    def _reachable(self, commit: str) -> set[str]:
+        """A commit and those before it, on whatever branch."""
+        holding = [commits for commits in self.paper.commits.values() if commit in commits]
+        return {each for commits in holding for each in commits[: commits.index(commit) + 1]}
+
+    async def is_in(self, repo_root: Path, ref: str, commit: str) -> bool:
+        """HEAD is that of the primary checkout."""
+        await trio.lowlevel.checkpoint()
+        name = self.paper.checked_out if ref == "HEAD" else ref.removeprefix("refs/heads/")
+        return commit in self.paper.commits.get(name, [])
+
+    async def resolve(self, repo_root: Path, ref: str) -> str | None:
+        """The last commit of a branch."""
+        await trio.lowlevel.checkpoint()
+        return self.paper.commits.get(ref, [None])[-1]
+
+
 class Stopped(Exception):
     """The run was stopped, as Ctrl-C stops it."""
 
@@ -99,6 +148,8 @@ class World:
     Attributes:
         acts: (work package, role) → what its attempts do, in order; then `GOOD` for ever.
         agent_acts: agent id → the same for whatever it is asked, before `acts`.
+        commands: the project's own commands that were run, in order.
+        command_acts: how the next ones end: exit status, output, what happens meanwhile.
     """
 
     root: Path
@@ -108,6 +159,8 @@ class World:
     acts: dict[tuple[str, str], list[Act]] = field(factory=dict)
     agent_acts: dict[str, list[Act]] = field(factory=dict)
     attempts: list[Attempt] = field(factory=list)
+    commands: list[tuple[str, ...]] = field(factory=list)
+    command_acts: list[tuple[int, str, Callable[[], None]]] = field(factory=list)
     events: list[Event] = field(factory=list)
     at_work: int = 0
     most_at_work: int = 0
@@ -157,7 +210,8 @@ class World:
         opened = Opened(request, settings, self._agents(), host, first)
         self.state = open_state(opened, store, resume=True)
         kit = opened.agent_kit(self.start, trio.Event())
-        run = evolve(open_run(opened, store, self.state, kit, self.host), jitter=lambda: 0.0)
+        paper = PaperRepository(self.fake)
+        run = evolve(open_run(opened, store, self.state, kit, paper, self.host), jitter=lambda: 0.0)
         run.events.add(self.events.append)
         return Mission(run, first)
 
@@ -174,8 +228,9 @@ class World:
         sink: OutputSink,
         on_start: OnStart,
     ) -> Ending:
-        """Plays one attempt; a `RunAgent`."""
-        assert command.stdin is not None
+        """Plays one attempt, or one command of the project's own; a `RunAgent`."""
+        if command.stdin is None:
+            return await self._run_command(command, sink)
         agent, prompt = Path(command.argv[0]).name, command.stdin.read_text(encoding="utf-8")
         found = WP.search(prompt)
         assert found is not None
@@ -193,6 +248,14 @@ class World:
         finally:
             self.at_work -= 1
         return self._end(act, wp_id, prompt, agent, sink)
+
+    async def _run_command(self, command: Command, sink: OutputSink) -> Ending:
+        self.commands.append(command.argv)
+        await trio.sleep(1.0)
+        status, said, then = self.command_acts.pop(0) if self.command_acts else (0, "", lambda: None)
+        then()
+        sink.feed_stdout(said.encode())
+        return Ending(status, None, EndedBy.EXITED, (), 1.0)
 
     def _next_act(self, agent: str, wp_id: str, role: Role) -> Act:
         for waiting in (self.agent_acts.get(agent), self.acts.get((wp_id, role.value))):

@@ -41,6 +41,7 @@ PLAYS_THE_OWNER = {"demo.project", "demo.run", "demo.scripted_agent"}
 WRITES_FILES = {
     "cli.main": "a traceback, for a report",
     "mission.attempt": "prompts, and files that an agent is given",
+    "mission.checks": "the folder of its logs",
     "mission.mission": "a traceback, for a report",
     "processes.agent_process": "an attempt's log",
     "report.events": "events.jsonl",
@@ -57,6 +58,7 @@ WITHOUT_EFFECTS = (
     "host.contract",
     "mission.agent_pool",
     "mission.outcome",
+    "mission.proof",
     "mission.prompts",
     "mission.records",
     "mission.rules",
@@ -74,7 +76,7 @@ USES_TRIO = {
     "agents": {"probe"},
     "cli": {"abort", "agents", "doctor"},
     "host": {"client", "notes", "program"},
-    "mission": {"attempt", "context", "mission", "next_agent", "slots"},
+    "mission": {"attempt", "context", "mission", "next_agent", "slots", "work_package", "workbench"},
     "processes": {"agent_process", "keeper", "orphans"},
     "run": {"opening", "session", "stopping"},
 }

@@ -97,6 +97,7 @@ MOVES: list[tuple[str, str, tuple[str, ...], str]] = [
 def test_a_move_is_guarded_as_by_the_real_host(
     fake: FakeHost, lane: str, to: str, args: tuple[str, ...], outcome: str
 ) -> None:
+    ask(fake, "start-implementation", "--wp", "WP01", "--actor", "me", "--policy", POLICY)
     fake.wps["WP01"]["lane"] = lane
     assert move(fake, to, *args) == outcome
 

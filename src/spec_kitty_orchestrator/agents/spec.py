@@ -35,6 +35,8 @@ class FailureKind(str, enum.Enum):
     CRASHED = "crashed"
     NO_VERDICT = "no_verdict"
     HANDOVER_REFUSED = "handover_refused"
+    CHECKS_FAILED = "checks_failed"
+    WORK_CHANGED = "work_changed"  # by a reviewer
 
 
 class OutputFormat(str, enum.Enum):
@@ -142,6 +144,7 @@ class AgentSpec:
     reports_cost: bool = False
     verified: str = ""
     note: str = ""
+    litter: tuple[str, ...] = ()
 
     def command(self, role: Role) -> RoleCommand:
         """The call for a role."""

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from typing import TypeVar
 
 import trio
-from attrs import asdict
+from attrs import asdict, evolve
 
 from .. import __version__
 from ..errors import HostError, UsageError
@@ -22,6 +22,7 @@ from .contract.payloads import (
     ListReady,
     MergeMission,
     MissionState,
+    Proof,
     ResolveWorkspace,
     ReviewResult,
     StartImplementation,
@@ -163,7 +164,7 @@ class HostClient:
             return await self._change(cls, command, *args)
         except LOST as lost:
             with _refusal_is_no_answer_to(lost):
-                return await self._change(cls, command, *args)
+                return _first_time(await self._change(cls, command, *args))
 
     async def _read(self, cls: type[T], command: str, *args: str) -> T:
         return answer(command, await self._complete(command, args, mutating=False), cls)
@@ -205,6 +206,11 @@ class HostClient:
         return self.actor
 
 
+def _first_time(reply: T) -> T:
+    """What a repeat found done already was done by the call before it, whose reply was lost."""
+    return evolve(reply, no_op=False) if isinstance(reply, (StartImplementation, StartReview)) else reply
+
+
 @contextmanager
 def _refusal_is_no_answer_to(lost: HostError) -> Iterator[None]:
     """What is refused after a reply was lost says nothing of the call before: that may have been done."""
@@ -239,10 +245,18 @@ def _transition_options(request: TransitionRequest) -> list[str]:
     if request.policy is not None:
         options += ["--policy", request.policy.to_json()]
     if request.review is not None:
-        options += _review_options(request.review, accepted=request.to.is_accepted)
+        options += ["--review-result-json", json.dumps(asdict(request.review))]
+        if request.to.is_accepted:
+            options += ["--evidence-json", json.dumps(_evidence(request.review, request.proof))]
     return [*options, "--force"] if request.force else options
 
 
-def _review_options(review: ReviewResult, *, accepted: bool) -> list[str]:
-    options = ["--review-result-json", json.dumps(asdict(review))]
-    return [*options, "--evidence-json", json.dumps({"review": asdict(review)})] if accepted else options
+def _evidence(review: ReviewResult, proof: Proof | None) -> dict[str, object]:
+    """The host's DoneEvidence (3.2.7): who approved, what was approved, what it was checked with."""
+    evidence: dict[str, object] = {"review": asdict(review)}
+    if proof is not None:
+        evidence["repos"] = [{"repo": proof.repo, "branch": proof.branch, "commit": proof.commit}]
+        evidence["verification"] = [
+            {"command": command, "result": "pass", "summary": "exit status 0"} for command in proof.checks
+        ]
+    return evidence

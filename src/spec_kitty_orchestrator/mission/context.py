@@ -21,6 +21,7 @@ from ..processes.agent_process import RunAgent
 from ..report.events import EventStream
 from ..settings.values import PolicyModes, Settings
 from .agent_pool import AgentPool
+from .evidence import Repository
 from .records import WpRecord
 from .slots import FirstClaim, Slots
 
@@ -53,6 +54,8 @@ class RunContext:
     Attributes:
         record: what is remembered of a work package, by its id.
         save: puts that on the disk.
+        repository: reads what is committed.
+        prepared: the workspaces in which `setup:` has been run.
         jitter: a number between 0 and 1, to spread retries apart.
         nonce: a word that nobody can guess, for review references.
     """
@@ -66,9 +69,11 @@ class RunContext:
     save: Callable[[str], None]
     events: EventStream
     pool: AgentPool
+    repository: Repository
     slots: Slots
     notes: Notes
     workspaces: dict[Path, trio.Lock] = field(factory=dict)
+    prepared: set[Path] = field(factory=set)
     first_claim: FirstClaim = field(factory=FirstClaim)
     jitter: Callable[[], float] = random.random
     nonce: Callable[[], str] = lambda: secrets.token_hex(4)

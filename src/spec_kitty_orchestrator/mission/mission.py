@@ -4,32 +4,21 @@ from __future__ import annotations
 
 import math
 import traceback
+from functools import partial
 
 import trio
 from attrs import define, field, frozen
 
-from ..errors import ExitCode, HostError, OrchestratorError, StateFileError
+from ..errors import HostError, OrchestratorError, StateFileError
 from ..host.contract.lanes import Lane
 from ..host.contract.payloads import MissionState
-from ..host.errors import HostRefused, MissionNotReady
+from ..host.errors import HostRefused
 from ..report.events import LaneChanged, Notice, WpLeft
+from .acceptance import MissionEnd, accept, unfinished
 from .context import RunContext
 from .outcome import Ended, Outcome
+from .standing import Standing
 from .work_package import WorkPackage
-
-GRAVEST_FIRST = (
-    (Ended.INTERNAL, ExitCode.INTERNAL),
-    (Ended.BROKEN, ExitCode.HOST),
-    (Ended.NO_AGENT, ExitCode.NO_AGENT),
-)
-
-
-@frozen
-class MissionEnd:
-    """How a run ended: the program's exit code, and what a person must know, one line each."""
-
-    exit_code: ExitCode
-    lines: tuple[str, ...]
 
 
 @frozen
@@ -56,6 +45,7 @@ class Mission:
         ready: what the host's list-ready named and nothing has contradicted since.
         outcomes: what became of those that this run is through with.
         in_flight: the tasks' cancel scopes.
+        unproven: those that somebody else moved to approved or done while an agent of ours was at work.
     """
 
     run: RunContext
@@ -65,6 +55,7 @@ class Mission:
     ready: set[str] = field(factory=set)
     outcomes: dict[str, Outcome] = field(factory=dict)
     in_flight: dict[str, trio.CancelScope] = field(factory=dict)
+    unproven: dict[str, str] = field(factory=dict)
     _living: dict[str, WorkPackage] = field(factory=dict)
     _epochs: dict[str, int] = field(factory=dict)
 
@@ -108,7 +99,10 @@ class Mission:
                 break
             self._note_change(wp_id)
             self.in_flight[wp_id] = trio.CancelScope()
-            self._living[wp_id] = WorkPackage(self.run, wp_id, self.lanes[wp_id])
+            touched = partial(self._note_change, wp_id)
+            self._living[wp_id] = WorkPackage(
+                self.run, wp_id, Standing(self.run, wp_id, self.lanes[wp_id], touched)
+            )
             self._living[wp_id].slot.take_now()
             nursery.start_soon(self._supervise, wp_id, send)
         return bool(self.in_flight)
@@ -136,7 +130,7 @@ class Mission:
         with self.in_flight[wp_id] as scope:
             outcome = await self._live(work_package)
         if scope.cancelled_caught:
-            outcome = Outcome(Ended.TAKEN, self.lanes[wp_id], "moved by someone else while we worked on it")
+            outcome = Outcome(Ended.MOVED, self.lanes[wp_id])
         del self.in_flight[wp_id], self._living[wp_id]
         self._note_change(wp_id)
         self._record_end(wp_id, outcome)
@@ -148,13 +142,15 @@ class Mission:
         except StateFileError:
             raise
         except HostRefused as refusal:
-            return Outcome(Ended.REFUSED_FOR_NOW, work_package.lane, str(refusal))
+            return Outcome(Ended.REFUSED_FOR_NOW, work_package.standing.lane, str(refusal))
         except HostError as broken:
-            return Outcome(Ended.BROKEN, work_package.lane, str(broken))
+            return Outcome(Ended.BROKEN, work_package.standing.lane, str(broken))
         except OrchestratorError as problem:
-            return Outcome(Ended.REFUSED_FOR_NOW, work_package.lane, str(problem))
+            return Outcome(Ended.REFUSED_FOR_NOW, work_package.standing.lane, str(problem))
         except Exception as bug:  # noqa: BLE001 - the task's boundary: recorded, and the siblings go on
-            return Outcome(Ended.INTERNAL, work_package.lane, self._record_bug(work_package.wp_id, bug))
+            return Outcome(
+                Ended.INTERNAL, work_package.standing.lane, self._record_bug(work_package.wp_id, bug)
+            )
 
     def _record_bug(self, wp_id: str, bug: Exception) -> str:
         path = self.run.log_dir / f"{wp_id}-internal-error.txt"
@@ -165,8 +161,11 @@ class Mission:
         return f"internal error: {bug!r}; see {path.relative_to(self.run.repo_root)}"
 
     def _record_end(self, wp_id: str, outcome: Outcome) -> None:
-        self.lanes[wp_id], self.outcomes[wp_id] = outcome.lane, outcome
         self.ready.discard(wp_id)
+        if outcome.ended is Ended.MOVED:
+            self._take_over(wp_id, outcome.lane)
+            return
+        self.lanes[wp_id], self.outcomes[wp_id] = outcome.lane, outcome
         if outcome.ended is Ended.ACCEPTED:
             self._forget_not_ready(list(self.outcomes))
         else:
@@ -221,10 +220,21 @@ class Mission:
 
     def _check_in_flight(self, wp_id: str, lane: Lane) -> None:
         """Someone took a work package away from us: nobody may go on working on it."""
-        if lane.is_settled and lane is not self._living[wp_id].asked_for:
+        if not self._living[wp_id].standing.expects(lane):
             self.lanes[wp_id] = lane
-            self.run.events.emit(LaneChanged(wp_id, lane.value, by_us=False))
             self.in_flight[wp_id].cancel()
+
+    def _take_over(self, wp_id: str, lane: Lane) -> None:
+        """Goes on from where somebody else has put a work package, as if it had been found there."""
+        self.lanes[wp_id] = lane
+        record = self.run.record(wp_id)
+        record.holds_claim = record.holds_review = False
+        record.last_error = f"moved to {lane.value} by someone else while we worked on it"
+        if lane.is_accepted:
+            record.approved_commit = None
+            self.unproven[wp_id] = record.last_error
+        self.run.save(wp_id)
+        self.run.events.emit(LaneChanged(wp_id, lane.value, by_us=False))
 
     def _note_change(self, wp_id: str) -> None:
         self._epochs[wp_id] = self._epochs.get(wp_id, 0) + 1
@@ -232,32 +242,16 @@ class Mission:
     # The end.
 
     async def _finish(self) -> MissionEnd:
-        mission = self.run.host.mission
         if all(lane.is_accepted for lane in self.lanes.values()):
-            try:
-                accepted = await self.run.host.accept_mission()
-            except MissionNotReady as refusal:
-                left = ", ".join(refusal.data.incomplete_wps)
-                return MissionEnd(ExitCode.ATTENTION, (f"mission {mission} was not accepted, open: {left}",))
-            except HostRefused as refusal:
-                return MissionEnd(ExitCode.ATTENTION, (f"mission {mission} was not accepted: {refusal}",))
-            merge = f"; merge it with: spec-kitty orchestrator-api merge-mission --mission {mission}"
-            return MissionEnd(
-                ExitCode.ACCEPTED,
-                (f"mission {mission} accepted: {len(accepted.accepted_wps)} work packages{merge}",),
-            )
-        lines = [self._why_not_accepted(wp_id) for wp_id, lane in self.lanes.items() if not lane.is_accepted]
-        endings = {outcome.ended for outcome in self.outcomes.values()}
-        code = next((code for ended, code in GRAVEST_FIRST if ended in endings), ExitCode.ATTENTION)
-        return MissionEnd(code, (f"mission {mission} is not finished:", *lines))
+            return await accept(self.run, self.lanes, self.unproven)
+        left = {wp_id: self._why_left(wp_id) for wp_id, lane in self.lanes.items() if not lane.is_accepted}
+        return unfinished(self.run.host.mission, self.lanes, self.outcomes, left)
 
-    def _why_not_accepted(self, wp_id: str) -> str:
-        lane, outcome = self.lanes[wp_id], self.outcomes.get(wp_id)
+    def _why_left(self, wp_id: str) -> str:
+        outcome = self.outcomes.get(wp_id)
         if outcome is not None and outcome.reason:
-            why = outcome.reason
-        elif waits := self._waits_for(wp_id):
+            return outcome.reason
+        if waits := self._waits_for(wp_id):
             lanes = [f"{dep} ({self.lanes[dep].value if dep in self.lanes else 'unknown'})" for dep in waits]
-            why = f"waits for {', '.join(lanes)}"
-        else:
-            why = self.run.record(wp_id).last_error or "a person must decide"
-        return f"  {wp_id} {lane.value}: {why}"
+            return f"waits for {', '.join(lanes)}"
+        return self.run.record(wp_id).last_error or "a person must decide"

@@ -12,6 +12,7 @@ from .context import RunContext
 from .rules import (
     Ask,
     DropAgent,
+    LastPlace,
     NextAgent,
     NobodyLeft,
     ParkAgent,
@@ -62,9 +63,11 @@ class AgentPicker:
         agents = self.run.settings.agents
         if role is Role.IMPLEMENTATION:
             return agents.implementation[:1] if agents.single_agent_mode else agents.implementation
-        implementer = self.run.record(self.wp_id).implementer
+        record = self.run.record(self.wp_id)
+        known = record.implementer in self.run.agents.known  # settings may have changed since
+        implementer = record.implementer if known and record.implementer else agents.implementation[0]
         return reviewers(
-            agents.review, implementer or agents.implementation[0], single_agent=agents.single_agent_mode
+            agents.review, implementer, record.last_reviewers, single_agent=agents.single_agent_mode
         )
 
     async def cope_with(self, role: Role, agent: str, failure: Failure) -> None:
@@ -80,6 +83,8 @@ class AgentPicker:
         decision = after_failure(failure, tally, self.run.settings.agents.max_retries, self.run.jitter())
         if isinstance(decision, NextAgent):
             record.set_tally(role, agent, evolve(tally, given_up=failure.kind))
+        elif isinstance(decision, LastPlace):
+            record.last_reviewers.append(agent)
         self.run.save(self.wp_id)
         if not isinstance(decision, ParkAgent):
             self.run.notes.note(self.wp_id, f"{role.value} attempt failed: {record.last_error}")

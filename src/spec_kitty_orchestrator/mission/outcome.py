@@ -14,7 +14,8 @@ class Ended(enum.Enum):
 
     ACCEPTED = "accepted"
     BLOCKED = "blocked"
-    TAKEN = "taken"  # somebody else holds it, or has moved it
+    MOVED = "moved"  # by somebody else, while we were at it; goes on from where it stands
+    TAKEN = "taken"  # somebody else holds it
     REFUSED_FOR_NOW = "refused for now"  # by the host, the workspace or the disk
     BROKEN = "broken"  # the host could not be run, or gave no answer that can be trusted
     NOT_READY = "not ready"
@@ -29,3 +30,11 @@ class Outcome:
     ended: Ended
     lane: Lane
     reason: str = ""
+
+
+class Through(Exception):
+    """Ends the life of a work package in a run; never leaves `WorkPackage.live`."""
+
+    def __init__(self, outcome: Outcome) -> None:
+        super().__init__(outcome.reason)
+        self.outcome = outcome

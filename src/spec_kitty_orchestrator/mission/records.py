@@ -6,7 +6,7 @@ work package's record, and nobody else does.
 
 from __future__ import annotations
 
-from attrs import define, field
+from attrs import define, evolve, field
 
 from ..agents.spec import Role
 from ..agents.transcript import Usage
@@ -14,6 +14,7 @@ from ..processes.identity import ProcessIdentity
 from .rules import LIES_IN_THE_AGENT, Tally
 
 SUCCEEDED, INTERRUPTED = "succeeded", "interrupted"
+REVIEWS_KEPT = 10
 
 
 @define
@@ -46,19 +47,36 @@ class WpRecord:
         holds_claim: the host has given the work to us, or was asked to.
         holds_review: the host has given the review to us, or was asked to.
         implementer: the agent that handed the work over last.
-        rejections: how often a reviewer asked for changes.
+        branch: the lane's branch; the commits below are on it.
+        claimed_commit: HEAD when the work was claimed; what the work package changed begins after it.
+        returned_commit: HEAD when it was last sent back; the next handover needs a commit beyond it.
+        checked_commit: the last one on which all the project's own checks were green; `checked_by`: those.
+        judged_commit: the one that is under review.
+        approved_commit: the one that a reviewer approved.
+        rejections: how often it was sent back from review.
+        reviews: what earlier reviews asked for, the newest last.
         feedback: what the last reviewer asked to change, until that is handed over.
-        refusal: why the host would not take the work for review, until it does.
+        refusal: why the work was not taken for review, until it is.
+        last_reviewers: who takes the last place among the reviewers, having changed what it was to judge.
         tallies: failures by role and agent since that role was last brought to an end.
     """
 
     holds_claim: bool = False
     holds_review: bool = False
     implementer: str | None = None
+    branch: str | None = None
+    claimed_commit: str | None = None
+    returned_commit: str | None = None
+    checked_commit: str | None = None
+    checked_by: tuple[str, ...] = ()
+    judged_commit: str | None = None
+    approved_commit: str | None = None
     rejections: int = 0
+    reviews: list[str] = field(factory=list)
     feedback: str | None = None
     refusal: str | None = None
     last_error: str | None = None
+    last_reviewers: list[str] = field(factory=list)
     tallies: dict[Role, dict[str, Tally]] = field(factory=dict)
     attempts: list[AttemptRecord] = field(factory=list)
 
@@ -77,14 +95,13 @@ class WpRecord:
                 del tallies[agent]
 
     def for_a_new_run(self) -> WpRecord:
-        """What a new run of the same mission keeps: whose it is and what the implementer must still heed."""
-        return WpRecord(
-            self.holds_claim,
-            self.holds_review,
-            self.implementer,
-            feedback=self.feedback,
-            refusal=self.refusal,
-        )
+        """What a new run of the same mission keeps: whose it is, its commits, what must still be heeded."""
+        return evolve(self, rejections=0, last_error=None, last_reviewers=[], tallies={}, attempts=[])
+
+    def sent_back(self, commit: str, words: str) -> None:
+        """A review asks for changes to a commit."""
+        self.returned_commit, self.feedback = commit, words
+        self.reviews = [*self.reviews, words][-REVIEWS_KEPT:]
 
     def next_number(self, role: Role) -> int:
         """The number of the next attempt in a role, from 1, never used twice."""

@@ -36,6 +36,11 @@ class NextAgent:
 
 
 @frozen
+class LastPlace:
+    """This agent is asked after all others from now on, in this role of this work package."""
+
+
+@frozen
 class DropAgent:
     """This agent is out for the whole run."""
 
@@ -47,7 +52,7 @@ class ParkAgent:
     seconds: float
 
 
-Decision = Retry | NextAgent | DropAgent | ParkAgent
+Decision = Retry | NextAgent | LastPlace | DropAgent | ParkAgent
 
 
 @frozen
@@ -97,6 +102,8 @@ def after_failure(failure: Failure, tally: Tally, max_retries: int, jitter: floa
         count, most = tally.spent, max_retries
     if count > most:
         return NextAgent()
+    if failure.kind is FailureKind.WORK_CHANGED:
+        return LastPlace()
     wait = backoff(count, FIRST_RETRY_SECONDS, LONGEST_RETRY_SECONDS)
     return Retry(min(LONGEST_RETRY_SECONDS, wait * (1 + jitter / 2)))
 
@@ -178,12 +185,16 @@ def _why_not(agent: str, tally: Tally | None, who: Availability) -> str:
     return f"{agent}: given up after {tries} failures, the last one: {tally.given_up.value}"
 
 
-def reviewers(review: Sequence[str], implementer: str | None, *, single_agent: bool) -> tuple[str, ...]:
-    """Who may review, in order: the settings' list with the implementer last, unless one agent does all."""
-    if single_agent and implementer is not None:
+def reviewers(
+    review: Sequence[str], implementer: str, last: Sequence[str] = (), *, single_agent: bool
+) -> tuple[str, ...]:
+    """Who may review, in order: the settings' list, then the implementer, then those of `last`.
+
+    Where one agent does all, it is that one.
+    """
+    if single_agent:
         return (implementer,)
-    others = tuple(agent for agent in review if agent != implementer)
-    return others + tuple(agent for agent in review if agent == implementer)
+    return tuple(sorted(review, key=lambda agent: (agent in last, agent == implementer)))
 
 
 def is_rework_allowed(rejections: int, max_retries: int) -> bool:

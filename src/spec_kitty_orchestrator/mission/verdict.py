@@ -26,6 +26,16 @@ class Verdict:
         return "approved" if self.approved else "changes_requested"
 
 
+@frozen
+class Reviewed:
+    """A verdict on one commit, and who gave it: a reviewer, or we for what we found ourselves (`by_us`)."""
+
+    agent: str
+    commit: str
+    said: Verdict
+    by_us: bool = False
+
+
 def review_reference(wp_id: str, attempt: int, nonce: str) -> str:
     """The reference of one review attempt, `review/WP01/2-9f3c1a7b`; `nonce` makes it unguessable."""
     return f"review/{wp_id}/{attempt}-{nonce}"

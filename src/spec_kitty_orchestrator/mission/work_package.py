@@ -1,49 +1,35 @@
-"""The life of one work package: claim, implement, hand over, review, rework or approve."""
+"""The life of one work package: claim, implement, prove, hand over, review, rework or approve."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
-from attrs import define, field, frozen
+import trio
+from attrs import define, field
 
 from ..agents.failure import Failure
 from ..agents.spec import FailureKind, Role
 from ..errors import WorkspaceError
 from ..host.contract.lanes import Lane
-from ..host.contract.payloads import ReviewResult, TransitionRequest
-from ..host.errors import DependenciesNotSatisfied, HostRefused, TransitionRejected, WpAlreadyClaimed
+from ..host.contract.payloads import Proof, TransitionRequest
+from ..host.errors import TransitionRejected
 from ..host.workspace import Workspace, check_workspace, read_prompt
-from ..report.events import HandoverRefused, LaneChanged, VerdictGiven
+from ..report.events import HandoverRefused, SentBack, VerdictGiven
 from . import prompts
 from .attempt import Attempt, AttemptResult, run_attempt
 from .context import RunContext
+from .evidence import Evidence
 from .next_agent import AgentPicker, NobodyCanWork
-from .outcome import Ended, Outcome
+from .outcome import Ended, Outcome, Through
 from .prompts import Assignment
+from .proof import branch_objection, change_by_reviewer, moved_objection, work_objection
 from .records import WpRecord
 from .rules import is_rework_allowed
 from .slots import Slot
-from .verdict import Verdict, read_verdict, review_reference
-
-ENDED_BY_REFUSAL = {DependenciesNotSatisfied: Ended.NOT_READY, WpAlreadyClaimed: Ended.TAKEN}
-NOTE_LIMIT = 2000  # characters of an agent's words that go into a note at the host
-
-
-@frozen
-class Reviewed:
-    """A verdict, and which agent gave it."""
-
-    agent: str
-    said: Verdict
-
-
-class Through(Exception):
-    """Ends the life of a work package; never leaves this module."""
-
-    def __init__(self, outcome: Outcome) -> None:
-        super().__init__(outcome.reason)
-        self.outcome = outcome
+from .standing import Standing, shortened
+from .verdict import Reviewed, Verdict, read_verdict, review_reference
+from .workbench import Workbench
 
 
 @define
@@ -51,16 +37,12 @@ class WorkPackage:
     """One work package in a run.
 
     Attributes:
-        lane: the host's last word on where it stands.
-        asked_for: where the host was asked last to move it; until the reply it may stand there already.
-        taken_into_review: this life has taken it into review; asking another time needs no new call.
+        standing: where it stands at the host.
     """
 
     run: RunContext
     wp_id: str
-    lane: Lane
-    asked_for: Lane | None = None
-    taken_into_review: bool = False
+    standing: Standing
     record: WpRecord = field(init=False)
     slot: Slot = field(init=False)
     picker: AgentPicker = field(init=False)
@@ -90,13 +72,13 @@ class WorkPackage:
         try:
             workspace = await self._enter()
             async with self._alone_in(workspace):
-                return await self._work(workspace, read_prompt(workspace))
+                return await self._work(Workbench(self.run, self.wp_id, workspace))
         except WorkspaceError as problem:
-            return Outcome(Ended.REFUSED_FOR_NOW, self.lane, str(problem))
+            return Outcome(Ended.REFUSED_FOR_NOW, self.standing.lane, str(problem))
         except NobodyCanWork as nobody:
             if nobody.left.in_the_work:
                 return await self._block(f"no agent is left: {nobody}")
-            return Outcome(Ended.NO_AGENT, self.lane, str(nobody))
+            return Outcome(Ended.NO_AGENT, self.standing.lane, str(nobody))
 
     @asynccontextmanager
     async def _alone_in(self, workspace: Workspace) -> AsyncIterator[None]:
@@ -109,187 +91,182 @@ class WorkPackage:
                 await self.slot.take()
             yield
 
-    async def _work(self, workspace: Workspace, text: str) -> Outcome:
+    async def _work(self, bench: Workbench) -> Outcome:
+        await bench.prepare()
         while True:
-            if self.lane is Lane.IN_PROGRESS:
-                await self._implement(workspace, text)
-            review = await self._review(workspace, text)
+            if self.standing.lane is Lane.IN_PROGRESS:
+                await self._implement(bench)
+            review = await self._review(bench)
             if review.said.approved:
-                await self._conclude(self.run.settings.approval_lane, review)
-                return Outcome(Ended.ACCEPTED, self.lane)
+                return await self._approve(bench, review)
             rejections = self.record.rejections + 1
             if not is_rework_allowed(rejections, self.run.settings.agents.max_retries):
-                reason = f"rejected {rejections} times, most lately: {review.said.feedback}"
-                return await self._block(reason, review)
-            await self._conclude(Lane.IN_PROGRESS, review)
+                return await self._block(
+                    f"sent back {rejections} times, most lately: {review.said.feedback}", review
+                )
+            await self.standing.conclude(Lane.IN_PROGRESS, review)
             self.record.rejections = rejections  # counted once the host has it: a killed run reviews again
             self.run.save(self.wp_id)
 
     # Entering, from whatever lane it is found in.
 
     async def _enter(self) -> Workspace:
-        if self.lane is Lane.IN_REVIEW and not self.record.holds_review:
-            raise Through(Outcome(Ended.TAKEN, self.lane, "somebody else reviews it"))
-        in_review = self.lane in (Lane.FOR_REVIEW, Lane.IN_REVIEW)
-        if in_review or (self.lane is Lane.IN_PROGRESS and self.record.holds_claim):
-            return check_workspace(await self.run.host.resolve_workspace(self.wp_id), self.run.repo_root)
+        lane = self.standing.lane
+        if lane is Lane.IN_REVIEW and not self.record.holds_review:
+            raise Through(Outcome(Ended.TAKEN, lane, "somebody else reviews it"))
+        in_review = lane in (Lane.FOR_REVIEW, Lane.IN_REVIEW)
+        if in_review or (lane is Lane.IN_PROGRESS and self.record.holds_claim):
+            said = await self.run.host.resolve_workspace(self.wp_id)
+            return check_workspace(said, self.run.repo_root)
         return await self._claim()
 
     async def _claim(self) -> Workspace:
         agent = await self.picker.next_agent(Role.IMPLEMENTATION)
-        policy = self.run.policy(agent, Role.IMPLEMENTATION)
-        try:
-            async with self.run.first_claim.alone():
-                reply = await self.run.host.start_implementation(self.wp_id, policy)
-        except HostRefused as refusal:
-            raise self._refused(refusal) from refusal
-        self.record.holds_claim = True
-        self._moved(reply.to_lane, "taken up again" if reply.no_op else "")
-        return check_workspace(reply, self.run.repo_root)
+        reply = await self.standing.claim(self.run.policy(agent, Role.IMPLEMENTATION))
+        workspace = check_workspace(reply, self.run.repo_root)
+        if not reply.no_op:
+            seen = await self.run.repository.look(workspace)
+            if self.record.claimed_commit is None:
+                self.record.claimed_commit = seen.commit
+            else:  # taken back by a person: what was done before is still its own work
+                self.record.returned_commit = seen.commit
+            self.run.save(self.wp_id)
+        return workspace
 
-    # Implementing, until the host's guards let it pass into review.
+    # Implementing, until evidence, checks and the host's guards let it pass into review.
 
-    async def _implement(self, workspace: Workspace, text: str) -> None:
+    async def _implement(self, bench: Workbench) -> None:
         role = Role.IMPLEMENTATION
         while True:
             agent = await self.picker.next_agent(role)
-            to_heed = (self.record.feedback, self.record.refusal)
-            prompt = prompts.work_prompt(self._assignment(workspace, text), *to_heed)
-            attempt = Attempt(self.wp_id, role, self.run.agents.known[agent], workspace, prompt)
-            result = await run_attempt(self.run, attempt)
-            failure = result.failure or await self._hand_over(agent, result)
+            seen = await bench.look()
+            to_heed = (
+                self.record.feedback,
+                self.record.refusal,
+                branch_objection(seen, bench.workspace.branch),
+            )
+            prompt = prompts.work_prompt(await self._assignment(bench), *to_heed)
+            result = await self._attempt(bench, role, agent, prompt)
+            failure = result.failure or await self._hand_over(bench, agent, result)
             if failure is None:
                 return
             await self.picker.cope_with(role, agent, failure)
 
-    async def _hand_over(self, agent: str, result: AttemptResult) -> Failure | None:
+    async def _attempt(self, bench: Workbench, role: Role, agent: str, prompt: str) -> AttemptResult:
+        attempt = Attempt(self.wp_id, role, self.run.agents.known[agent], bench.workspace, prompt)
+        return await run_attempt(self.run, attempt)
+
+    async def _hand_over(self, bench: Workbench, agent: str, result: AttemptResult) -> Failure | None:
         self.run.pool.worked(agent)
-        request = TransitionRequest(
-            self.wp_id,
-            Lane.FOR_REVIEW,
-            note=_note(f"implemented by {agent}", result.transcript.final_text),
-            policy=self.run.policy(agent, Role.IMPLEMENTATION),
-        )
-        try:
-            reply = await self.run.host.transition(request)
-        except TransitionRejected as refusal:
-            words = refusal.host_message
-            self.record.refusal = f"It could not be handed over for review. The host said: {words}"
-            self.run.events.emit(HandoverRefused(self.wp_id, words))
-            return Failure(FailureKind.HANDOVER_REFUSED, words)
+        refused = await self._objection(bench)
+        if refused is None:
+            request = TransitionRequest(
+                self.wp_id,
+                Lane.FOR_REVIEW,
+                note=shortened(f"implemented by {agent}", result.transcript.final_text),
+                policy=self.run.policy(agent, Role.IMPLEMENTATION),
+            )
+            try:
+                await self.standing.hand_over(request)
+            except TransitionRejected as refusal:
+                words = f"It could not be handed over for review. The host said: {refusal.host_message}"
+                refused = Failure(FailureKind.HANDOVER_REFUSED, words)
+        if refused is not None:
+            self.record.refusal = refused.message
+            self.run.events.emit(HandoverRefused(self.wp_id, refused.message))
+            return refused
         self.record.implementer = agent
         self.record.feedback = self.record.refusal = None
         self.record.tallies.pop(Role.IMPLEMENTATION, None)
-        self._moved(reply.to_lane)
+        self.run.save(self.wp_id)
         return None
 
-    # Reviewing, until there is an explicit verdict for the reference of one attempt.
+    async def _objection(self, bench: Workbench) -> Failure | None:
+        """Why the work cannot be judged: not committed, not where it belongs, or red by the checks."""
+        since = await bench.since(judged_anew=self.standing.lane is Lane.IN_REVIEW)
+        seen = await bench.look(since)
+        if words := work_objection(seen, bench.workspace.branch, since):
+            return Failure(FailureKind.HANDOVER_REFUSED, words)
+        if words := await bench.check(seen):
+            return Failure(FailureKind.CHECKS_FAILED, words)
+        return None
 
-    async def _review(self, workspace: Workspace, text: str) -> Reviewed:
+    # Reviewing, until there is an explicit verdict on one commit for the reference of one attempt.
+
+    async def _review(self, bench: Workbench) -> Reviewed:
         role = Role.REVIEW
         while True:
             agent = await self.picker.next_agent(role)
+            objection = await self._objection_to_review(bench)
+            before = await bench.look()
             ref = review_reference(self.wp_id, self.record.next_number(role), self.run.nonce())
-            await self._take_into_review(agent, ref)
-            prompt = prompts.review_prompt(self._assignment(workspace, text), ref)
-            attempt = Attempt(self.wp_id, role, self.run.agents.known[agent], workspace, prompt)
-            result = await run_attempt(self.run, attempt)
+            self.record.judged_commit = before.commit
+            await self.standing.take_into_review(self.run.policy(agent, role), ref)
+            if objection is not None:
+                return self._send_back(agent, before, ref, objection)
+            prompt = prompts.review_prompt(await self._assignment(bench), ref)
+            result = await self._attempt(bench, role, agent, prompt)
+            after = await bench.look()
+            if changed := change_by_reviewer(before, after):
+                await self.picker.cope_with(role, agent, Failure(FailureKind.WORK_CHANGED, changed))
+                return self._send_back(agent, after, ref, changed)
+            await bench.clear_away(agent)
             failure = result.failure
             if failure is None:
                 said = read_verdict(result.transcript.final_text, ref)
                 if said is not None:
-                    return self._heed(Reviewed(agent, said))
+                    return self._heed(Reviewed(agent, after.commit, said))
                 failure = Failure(FailureKind.NO_VERDICT, f"its last message holds no verdict for {ref}")
             await self.picker.cope_with(role, agent, failure)
 
-    async def _take_into_review(self, agent: str, ref: str) -> None:
-        if self.taken_into_review:
-            return
-        policy = self.run.policy(agent, Role.REVIEW)
-        with self._recorded_before("holds_review"):
-            reply = await self.run.host.start_review(self.wp_id, policy, ref)
-        self.taken_into_review = True
-        self._moved(reply.to_lane)
+    async def _objection_to_review(self, bench: Workbench) -> str | None:
+        """Why there is nothing to judge; an interrupted review may have left its own traces."""
+        if self.standing.lane is Lane.IN_REVIEW:
+            await bench.clear_away("an interrupted review")
+            seen = await bench.look()
+            if self.record.judged_commit and self.record.judged_commit != seen.commit:
+                return moved_objection(self.record.judged_commit, seen.commit)
+        objection = await self._objection(bench)
+        return None if objection is None else objection.message
+
+    def _send_back(self, agent: str, seen: Evidence, ref: str, words: str) -> Reviewed:
+        """What we found ourselves goes to the implementer; the host is told that we ask for changes."""
+        self.record.sent_back(seen.commit, words)
+        self.run.save(self.wp_id)
+        self.run.events.emit(SentBack(self.wp_id, words))
+        return Reviewed(agent, seen.commit, Verdict(ref, approved=False, feedback=words), by_us=True)
 
     def _heed(self, review: Reviewed) -> Reviewed:
         """Keeps a verdict before the host is told: its feedback must reach the implementer in any case."""
-        agent, said = review.agent, review.said
-        self.run.pool.worked(agent)
-        self.record.tallies.pop(Role.REVIEW, None)
-        if not said.approved:
-            self.record.feedback = said.feedback
+        said, record = review.said, self.record
+        self.run.pool.worked(review.agent)
+        record.tallies.pop(Role.REVIEW, None)
+        if said.approved:
+            record.approved_commit = review.commit
+        else:
+            record.sent_back(review.commit, said.feedback)
         self.run.save(self.wp_id)
-        self.run.events.emit(VerdictGiven(self.wp_id, agent, said.review_ref, said.word, said.feedback))
+        own_work = review.agent == record.implementer
+        verdict = (review.agent, said.review_ref, said.word, said.feedback, review.commit, own_work)
+        self.run.events.emit(VerdictGiven(self.wp_id, *verdict))
         return review
 
-    # Telling the host.
-
-    async def _conclude(self, lane: Lane, review: Reviewed, note: str = "") -> None:
-        """Moves the work package out of review, on the evidence of an explicit verdict."""
-        said = review.said
-        request = TransitionRequest(
-            self.wp_id,
-            lane,
-            note=note or _note(f"{said.word} by {review.agent}", said.feedback),
-            policy=self.run.policy(review.agent, Role.REVIEW),
-            review=ReviewResult(review.agent, said.word, said.review_ref),
-        )
-        await self._move(request)
+    async def _approve(self, bench: Workbench, review: Reviewed) -> Outcome:
+        passed = bench.green(review.commit)
+        proof = Proof(self.run.repo_root.name, bench.workspace.branch, review.commit, passed)
+        await self.standing.conclude(self.run.settings.approval_lane, review, proof=proof)
+        return Outcome(Ended.ACCEPTED, self.standing.lane)
 
     async def _block(self, reason: str, review: Reviewed | None = None) -> Outcome:
-        """Blocks the work package; what counts against it is forgotten, so that a person can unblock it.
-
-        The host lets nothing out of review without a review result. When no reviewer gave a verdict, it is
-        we who ask for changes: the result carries our own name and the note says why.
-        """
-        if review is not None:
-            await self._conclude(Lane.BLOCKED, review, _note("blocked", reason))
-        else:
-            own = ReviewResult(self.run.host.actor, "changes_requested", f"review/{self.wp_id}/no-verdict")
-            result = own if self.lane is Lane.IN_REVIEW else None
-            note = _note("blocked", reason)
-            await self._move(TransitionRequest(self.wp_id, Lane.BLOCKED, note=note, review=result))
+        """Blocks the work package; what counts against it is forgotten, so that a person can unblock it."""
+        await self.standing.block(reason, review)
         self.record.rejections = 0
         self.record.tallies.clear()
         self.run.save(self.wp_id)
-        return Outcome(Ended.BLOCKED, self.lane, reason)
+        return Outcome(Ended.BLOCKED, self.standing.lane, reason)
 
-    async def _move(self, request: TransitionRequest) -> None:
-        self.asked_for = request.to
-        # Sent back, or blocked and unblocked, it is ours to work on; once it is accepted it is nobody's.
-        with self._recorded_before("holds_review" if request.to.is_accepted else "holds_claim"):
-            reply = await self.run.host.transition(request)
-        self.taken_into_review = self.record.holds_review = False
-        self._moved(reply.to_lane, request.note if request.to is Lane.BLOCKED else "")
-
-    @contextmanager
-    def _recorded_before(self, hold: str) -> Iterator[None]:
-        """A later run takes up only what is recorded as held: that comes first. A refusal takes it back."""
-        held = getattr(self.record, hold)
-        setattr(self.record, hold, True)
-        self.run.save(self.wp_id)
-        try:
-            yield
-        except HostRefused as refusal:
-            setattr(self.record, hold, held)
-            self.run.save(self.wp_id)
-            raise self._refused(refusal) from refusal
-
-    def _moved(self, lane: Lane, detail: str = "") -> None:
-        self.lane = lane
-        self.run.save(self.wp_id)
-        self.run.events.emit(LaneChanged(self.wp_id, lane.value, by_us=True, detail=detail))
-
-    def _refused(self, refusal: HostRefused) -> Through:
-        ended = ENDED_BY_REFUSAL.get(type(refusal), Ended.REFUSED_FOR_NOW)
-        return Through(Outcome(ended, self.lane, refusal.message))
-
-    def _assignment(self, workspace: Workspace, text: str) -> Assignment:
-        host = self.run.host
+    async def _assignment(self, bench: Workbench) -> Assignment:
+        """Read anew for each attempt: people edit the prompt file while agents are at work."""
+        host, workspace = self.run.host, bench.workspace
+        text = await trio.to_thread.run_sync(read_prompt, workspace)
         return Assignment(host.mission, self.wp_id, text, workspace, host.endpoint.binary)
-
-
-def _note(what: str, words: str) -> str:
-    """A note for the host, with the agent's own words cut to a bearable length."""
-    words = " ".join(words.split())
-    return f"{what}: {words[:NOTE_LIMIT]}" if words else what

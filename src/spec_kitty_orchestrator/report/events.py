@@ -111,20 +111,64 @@ class HandoverRefused(WpEvent):
 
     @property
     def line(self) -> str:
-        return f"{self.wp_id} not ready for review: {self.reason}"
+        return f"{self.wp_id} not ready for review: {' '.join(self.reason.split())}"
 
 
 @frozen
 class VerdictGiven(WpEvent):
+    """`commit` is the one that was judged; `own_work`: the reviewer judged what it had made itself."""
+
     reviewer: str
     review_ref: str
     verdict: str
     feedback: str
+    commit: str = ""
+    own_work: bool = False
 
     @property
     def line(self) -> str:
         said = f": {self.feedback}" if self.feedback else ""
-        return f"{self.wp_id} {self.verdict} by {self.reviewer}{said}"
+        whose = " (its own work)" if self.own_work else ""
+        return f"{self.wp_id} {self.verdict} by {self.reviewer}{whose}, commit {self.commit[:12]}{said}"
+
+
+@frozen
+class CommandEnded(WpEvent):
+    """A command of the project's own has ended; `outcome` is `succeeded` or says why not."""
+
+    purpose: str
+    command: str
+    outcome: str
+    seconds: float
+    log: str
+
+    @property
+    def line(self) -> str:
+        return f"{self.wp_id} {self.purpose} `{self.command}`: {self.outcome} after {self.seconds:.1f} s"
+
+
+@frozen
+class FilesMovedAway(WpEvent):
+    """Files that belong to nobody's work were moved out of a workspace, into the run's logs."""
+
+    left_by: str
+    files: tuple[str, ...]
+    folder: str
+
+    @property
+    def line(self) -> str:
+        return f"{self.wp_id} moved away what {self.left_by} left, to {self.folder}: {', '.join(self.files)}"
+
+
+@frozen
+class SentBack(WpEvent):
+    """Work went back from review to its implementer without a reviewer's verdict."""
+
+    reason: str
+
+    @property
+    def line(self) -> str:
+        return f"{self.wp_id} goes back to its implementer: {' '.join(self.reason.split())}"
 
 
 @frozen

@@ -14,8 +14,10 @@ from ..errors import ExitCode, find_known
 from ..host.client import HostClient
 from ..host.notes import Notes
 from ..host.program import Runner
+from ..mission.acceptance import MissionEnd
 from ..mission.context import AgentKit, RunContext, new_pool
-from ..mission.mission import Mission, MissionEnd
+from ..mission.evidence import GitRepository, Repository
+from ..mission.mission import Mission
 from ..mission.slots import Slots
 from ..processes.agent_process import run_agent
 from ..processes.orphans import RUN_MARKER, adopt_orphans, sweep_run
@@ -90,9 +92,19 @@ async def _supervise(request: Request, stop: StopControl, resume: bool) -> ExitC
 
 
 def open_run(
-    opened: Opened, store: RunStore, state: RunState, kit: AgentKit, ask_host: Runner | None = None
+    opened: Opened,
+    store: RunStore,
+    state: RunState,
+    kit: AgentKit,
+    repository: Repository | None = None,
+    ask_host: Runner | None = None,
 ) -> RunContext:
-    """The services of a run; `ask_host` runs the host's commands in place of a process for each."""
+    """The services of a run.
+
+    Args:
+        repository: what is committed, if not what git has.
+        ask_host: runs the host's commands, in place of a process for each.
+    """
     environ = {**opened.request.environ, RUN_MARKER: state.run_id}
     endpoint = evolve(opened.host.endpoint, environ=environ, kill_now=kit.kill_now)
     host, events = HostClient(endpoint, state.mission, state.actor, ask_host), EventStream()
@@ -107,6 +119,7 @@ def open_run(
         events=events,
         notes=Notes(host, events),
         pool=new_pool(kit),
+        repository=repository or GitRepository(),
         slots=Slots(trio.CapacityLimiter(opened.settings.max_concurrent_wps)),
     )
 

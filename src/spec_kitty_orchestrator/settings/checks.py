@@ -23,6 +23,7 @@ def problems_of(settings: Settings) -> list[Problem]:
         (("max_concurrent_wps",), settings.max_concurrent_wps, 1, MOST_WORK_PACKAGES_AT_ONCE),
         (("grace_seconds",), settings.grace_seconds, 0, 600),
         (("refresh_seconds",), settings.refresh_seconds, 1, None),
+        (("check_timeout_seconds",), settings.check_timeout_seconds, 1, None),
         (("agents", "max_retries"), agents.max_retries, 0, 100),
         (("agents", "timeout_seconds"), agents.timeout_seconds, 1, None),
         (("agents", "idle_timeout_seconds"), agents.idle_timeout_seconds, 1, None),
@@ -35,6 +36,12 @@ def problems_of(settings: Settings) -> list[Problem]:
     problems = [_out_of_range(*each) for each in ranges]
     if not settings.approval_lane.is_accepted:
         problems.append(Problem(("approval_lane",), "expected done or approved"))
+    for name in ("setup", "checks"):
+        problems += [
+            Problem((name, index), "expected a command: a list of words, the program first")
+            for index, command in enumerate(getattr(settings, name))
+            if not command or not command[0].strip()
+        ]
     for name, words in MODES.items():
         if getattr(settings.policy, name) not in words:
             problems.append(Problem(("policy", name), f"expected one of {', '.join(words)}"))

@@ -133,7 +133,7 @@ def _leaves(cls: type, above: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str,
 
 
 def _from_text(text: str, kind: Any) -> Any:
-    if typing.get_origin(kind) is tuple:
+    if typing.get_origin(kind) is tuple and typing.get_args(kind)[0] is str:
         return [part.strip() for part in text.split(",") if part.strip()]
     if str in (kind, *typing.get_args(kind)) or (isinstance(kind, type) and issubclass(kind, str)):
         return text

@@ -46,12 +46,21 @@ class HostSettings:
 
 @frozen
 class Settings:
-    """Everything that can be set. Times are seconds."""
+    """Everything that can be set. Times are seconds.
+
+    Attributes:
+        setup: commands that are run once in each new workspace, before an agent is.
+        checks: commands that must succeed on a commit before it is reviewed.
+        check_timeout_seconds: how long each of these may take.
+    """
 
     max_concurrent_wps: int = 4
     approval_lane: Lane = Lane.DONE
     grace_seconds: float = 10.0
     refresh_seconds: float = 30.0
+    setup: tuple[tuple[str, ...], ...] = ()
+    checks: tuple[tuple[str, ...], ...] = ()
+    check_timeout_seconds: float = 900.0
     agents: AgentChoice = AgentChoice()
     policy: PolicyModes = PolicyModes()
     host: HostSettings = HostSettings()

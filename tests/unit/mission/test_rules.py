@@ -16,6 +16,7 @@ from spec_kitty_orchestrator.mission.rules import (
     Availability,
     Decision,
     DropAgent,
+    LastPlace,
     NextAgent,
     NobodyLeft,
     ParkAgent,
@@ -51,9 +52,12 @@ TABLE: list[tuple[FailureKind, int, Decision]] = [
     (K.NETWORK, NETWORK_PATIENCE + 1, NextAgent()),
     *[
         (kind, count, decision)
-        for kind in (K.TIMEOUT, K.STALLED, K.CRASHED, K.NO_VERDICT, K.HANDOVER_REFUSED)
+        for kind in (K.TIMEOUT, K.STALLED, K.CRASHED, K.NO_VERDICT, K.HANDOVER_REFUSED, K.CHECKS_FAILED)
         for count, decision in ((1, Retry(2.0)), (2, Retry(4.0)), (3, NextAgent()))
     ],
+    (K.WORK_CHANGED, 1, LastPlace()),
+    (K.WORK_CHANGED, 2, LastPlace()),
+    (K.WORK_CHANGED, 3, NextAgent()),
 ]
 
 
@@ -147,7 +151,7 @@ def test_the_implementer_reviews_last_unless_one_agent_does_all() -> None:
     assert reviewers(("a", "b", "c"), "a", single_agent=False) == ("b", "c", "a")
     assert reviewers(("a",), "a", single_agent=False) == ("a",)
     assert reviewers(("b", "c"), "a", single_agent=True) == ("a",)
-    assert reviewers(("a", "b"), None, single_agent=False) == ("a", "b")
+    assert reviewers(("a", "b", "c"), "b", ["a"], single_agent=False) == ("c", "b", "a")
 
 
 @pytest.mark.parametrize(("rejections", "allowed"), [(1, True), (2, True), (3, False)])

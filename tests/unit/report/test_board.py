@@ -22,11 +22,14 @@ HISTORY: list[events.Event] = [
     events.AttemptEnded("WP01", "implementation", "codex", 1, "crashed", "exit status 1", 12.34),
     events.RetryPlanned("WP01", "implementation", "codex", 2.0, "exit status 1"),
     events.HandoverRefused("WP01", "subtasks are not complete"),
+    events.CommandEnded("WP01", "check", "pytest -q", "exit status 1", 4.5, "logs/b.log"),
+    events.FilesMovedAway("WP01", "pi", ("scratch.txt",), "logs/WP01-left"),
+    events.SentBack("WP01", "the work is not committed"),
     events.ProcessesSwept("WP01", "codex", ("12 sleep", "13 node")),
     events.AgentDropped("codex", "not logged in"),
     events.AgentParked("pi", 30.0),
     events.WaitingForAgents("WP01", ("pi",), 30.0),
-    events.VerdictGiven("WP01", "pi", "review/WP01/1-x", "changes_requested", "mend a.py [bold]"),
+    events.VerdictGiven("WP01", "pi", "review/WP01/1-x", "changes_requested", "[bold] a.py:3", "0f" * 20),
     events.LaneChanged("WP02", "canceled", by_us=False),
     events.WpLeft("WP02", "moved by someone else"),
     events.Notice("the host could not be asked"),
@@ -93,7 +96,7 @@ def test_the_stream_holds_every_event_with_its_fields(tmp_path: Path) -> None:
     stored = [json.loads(line) for line in path.read_text().splitlines()]
     assert [each["event"] for each in stored] == [type(event).__name__ for event in HISTORY]
     assert stored[3]["outcome"] == "crashed"
-    assert stored[6]["swept"] == ["12 sleep", "13 node"]
+    assert stored[9]["swept"] == ["12 sleep", "13 node"]
     assert all(each["time"].endswith("+00:00") for each in stored)
 
 

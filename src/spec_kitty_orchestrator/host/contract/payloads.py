@@ -264,6 +264,23 @@ class ReviewResult:
 
 
 @frozen
+class Proof:
+    """What an approval rests on, in the host's words for it (3.2.7): a commit, and the checks it passed.
+
+    Attributes:
+        repo: the repository's name.
+        branch: the lane's branch.
+        commit: the one that was judged, whole.
+        checks: the commands that succeeded on it.
+    """
+
+    repo: str
+    branch: str
+    commit: str
+    checks: tuple[str, ...] = ()
+
+
+@frozen
 class TransitionRequest:
     """One move of a work package that we ask for; the note is also the reason that `force` needs."""
 
@@ -272,6 +289,7 @@ class TransitionRequest:
     note: str = ""
     policy: PolicyMetadata | None = None
     review: ReviewResult | None = None
+    proof: Proof | None = None
     force: bool = False
 
 

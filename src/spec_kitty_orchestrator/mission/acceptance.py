@@ -1,0 +1,93 @@
+"""The end of a mission: accepted on proof, or left with what a person must know."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from attrs import frozen
+
+from ..errors import ExitCode
+from ..host.contract.lanes import Lane
+from ..host.errors import HostRefused, MissionNotReady
+from .context import RunContext
+from .outcome import Ended, Outcome
+
+GRAVEST_FIRST = (
+    (Ended.INTERNAL, ExitCode.INTERNAL),
+    (Ended.BROKEN, ExitCode.HOST),
+    (Ended.NO_AGENT, ExitCode.NO_AGENT),
+)
+
+
+@frozen
+class MissionEnd:
+    """How a run ended: the program's exit code, and what a person must know, one line each."""
+
+    exit_code: ExitCode
+    lines: tuple[str, ...]
+
+
+async def accept(run: RunContext, lanes: Mapping[str, Lane], unproven: Mapping[str, str]) -> MissionEnd:
+    """Accepts a mission whose work packages are all approved or done, unless there is no proof for some.
+
+    Args:
+        unproven: those that somebody else moved there while an agent of ours was at work, and how.
+
+    Raises:
+        HostError: the host gave no answer that can be trusted.
+    """
+    mission = run.host.mission
+    if missing := {**unproven, **await _lost_commits(run, lanes)}:
+        lines = [f"  {wp_id} {lanes[wp_id].value}: {why}" for wp_id, why in missing.items()]
+        command = f"spec-kitty orchestrator-api accept-mission --mission {mission} --actor YOUR-NAME"
+        how = f"look at them; if all is well, accept it yourself with: {command}"
+        return _attention(f"mission {mission} was not accepted:", *lines, how)
+    try:
+        accepted = await run.host.accept_mission()
+    except MissionNotReady as refusal:
+        return _attention(
+            f"mission {mission} was not accepted, open: {', '.join(refusal.data.incomplete_wps)}"
+        )
+    except HostRefused as refusal:
+        return _attention(f"mission {mission} was not accepted: {refusal}")
+    merge = f"; merge it with: spec-kitty orchestrator-api merge-mission --mission {mission}"
+    said = f"mission {mission} accepted: {len(accepted.accepted_wps)} work packages{merge}"
+    return MissionEnd(ExitCode.ACCEPTED, (said, *_judged(run, lanes)))
+
+
+def unfinished(
+    mission: str, lanes: Mapping[str, Lane], outcomes: Mapping[str, Outcome], left: Mapping[str, str]
+) -> MissionEnd:
+    """What is left, and why; the gravest of the reasons gives the exit code."""
+    lines = [f"  {wp_id} {lanes[wp_id].value}: {why}" for wp_id, why in left.items()]
+    endings = {outcome.ended for outcome in outcomes.values()}
+    code = next((code for ended, code in GRAVEST_FIRST if ended in endings), ExitCode.ATTENTION)
+    return MissionEnd(code, (f"mission {mission} is not finished:", *lines))
+
+
+def _attention(*lines: str) -> MissionEnd:
+    return MissionEnd(ExitCode.ATTENTION, lines)
+
+
+def _judged(run: RunContext, lanes: Mapping[str, Lane]) -> list[str]:
+    records = {wp_id: run.record(wp_id) for wp_id in lanes}
+    return [
+        f"  {wp_id} {record.approved_commit[:12]} on {record.branch}"
+        for wp_id, record in records.items()
+        if record.approved_commit
+    ]
+
+
+async def _lost_commits(run: RunContext, lanes: Mapping[str, Lane]) -> dict[str, str]:
+    """Those whose approved commit is neither in their lane's branch nor, merged already, in HEAD."""
+    lost = {}
+    for wp_id in lanes:
+        record = run.record(wp_id)
+        if record.approved_commit is None or record.branch is None:
+            continue
+        for ref in (f"refs/heads/{record.branch}", "HEAD"):
+            if await run.repository.is_in(run.repo_root, ref, record.approved_commit):
+                break
+        else:
+            lost[wp_id] = f"its approved commit {record.approved_commit} is not in {record.branch}"
+    return lost

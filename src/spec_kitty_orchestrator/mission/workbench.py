@@ -1,0 +1,130 @@
+"""The workspace of one work package, as its life uses it: prepared, looked at, checked, cleared."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterable
+
+import trio
+from attrs import evolve, frozen
+
+from ..errors import WorkspaceError
+from ..host.workspace import Workspace
+from ..report.events import FilesMovedAway
+from .checks import run_commands
+from .context import RunContext
+from .evidence import Evidence
+from .leftovers import move_away
+from .records import WpRecord
+
+
+@frozen
+class Workbench:
+    """One work package's workspace in a run."""
+
+    run: RunContext
+    wp_id: str
+    workspace: Workspace
+
+    @property
+    def record(self) -> WpRecord:
+        """What is remembered of the work package."""
+        return self.run.record(self.wp_id)
+
+    async def prepare(self) -> None:
+        """Notes the branch, and runs the `setup:` commands where they have not been run yet.
+
+        Raises:
+            WorkspaceError: one of them failed, or left files that git would see.
+        """
+        self.record.branch = self.workspace.branch
+        if self.workspace.path in self.run.prepared or not self.run.settings.setup:
+            return
+        before = await self.look()
+        red = await run_commands(self.run, self.wp_id, self.workspace, "setup", self.run.settings.setup)
+        if red is not None:
+            raise WorkspaceError(
+                f"{self.wp_id}: the setup command `{red.command}` failed ({red.how}): {red.output}",
+                remedy="mend `setup` in .kittify/orchestrator.yaml, or what it needs, and run again",
+            )
+        after = await self.look()
+        new = [
+            path
+            for path in (*after.changed, *after.untracked)
+            if path not in (*before.changed, *before.untracked)
+        ]
+        if new:
+            raise WorkspaceError(
+                f"{self.wp_id}: the setup commands left what git would commit: {', '.join(new)}",
+                remedy="have git ignore it, or change `setup` in .kittify/orchestrator.yaml",
+            )
+        self.run.prepared.add(self.workspace.path)
+
+    async def since(self, *, judged_anew: bool = False) -> str:
+        """The commit beyond which there must be a new one: where it was last sent back, claimed, or begun.
+
+        Args:
+            judged_anew: a review is repeated of which the host may not have heard that it was sent back.
+        """
+        returned = None if judged_anew else self.record.returned_commit
+        known = returned or self.record.claimed_commit
+        if known is not None:
+            return known
+        base = await self.run.repository.resolve(self.run.repo_root, self.workspace.base)
+        if base is None:
+            raise WorkspaceError(
+                f"{self.wp_id}: its lane began at {self.workspace.base}, which is not in the repository",
+                remedy="bring that branch back",
+            )
+        return base
+
+    async def look(self, since: str | None = None) -> Evidence:
+        """What the repository says now; what the agents' own CLIs left is moved away first.
+
+        Raises:
+            WorkspaceError: the workspace is not what the host made any more.
+        """
+        seen = await self.run.repository.look(self.workspace, since)
+        litter = {path for agent in self.run.agents.known.values() for path in agent.spec.litter}
+        left = [path for path in seen.untracked if any(_is_at_or_below(path, each) for each in litter)]
+        if not left:
+            return seen
+        await self._move_away("an agent's own program", left)
+        return evolve(seen, untracked=tuple(path for path in seen.untracked if path not in left))
+
+    async def clear_away(self, left_by: str) -> None:
+        """Moves untracked files into the run's logs: they belong to nobody's work."""
+        seen = await self.look()
+        if seen.untracked:
+            await self._move_away(left_by, seen.untracked)
+
+    async def check(self, seen: Evidence) -> str | None:
+        """Runs the checks on a clean commit, once for each commit; if one is red, the words about it."""
+        commands = self.run.settings.checks
+        lines = tuple(map(shlex.join, commands))
+        if not commands or (self.record.checked_commit, self.record.checked_by) == (seen.commit, lines):
+            return None
+        red = await run_commands(self.run, self.wp_id, self.workspace, "check", commands)
+        await self.clear_away("the checks")
+        after = await self.look()
+        if after.changed:
+            return f"The project's own checks change files of the repository: {', '.join(after.changed)}"
+        if red is None:
+            self.record.checked_commit, self.record.checked_by = seen.commit, lines
+            self.run.save(self.wp_id)
+        return None if red is None else red.words
+
+    def green(self, commit: str) -> tuple[str, ...]:
+        """The checks that a commit has passed, as one would type them."""
+        return self.record.checked_by if self.record.checked_commit == commit else ()
+
+    async def _move_away(self, left_by: str, paths: Iterable[str]) -> None:
+        folder = self.run.log_dir / f"{self.wp_id}-left"
+        moved = await trio.to_thread.run_sync(move_away, self.workspace, paths, folder)
+        if moved:
+            where = str(folder.relative_to(self.run.repo_root))
+            self.run.events.emit(FilesMovedAway(self.wp_id, left_by, moved, where))
+
+
+def _is_at_or_below(path: str, place: str) -> bool:
+    return f"{path.rstrip('/')}/".startswith(f"{place.rstrip('/')}/")
