@@ -71,7 +71,7 @@ def test_done_means_that_this_commit_was_judged_on_its_branch_by_somebody_who_ch
     }
 
     # The rework that was not committed went back, and what was reviewed is what is in the branch.
-    assert arena.project.git("show", f"{branches['WP01']}:wp01.txt") == "WP01, attempt 3"
+    assert arena.project.git("show", f"{branches['WP01']}:wp01.txt") == "WP01, attempt 3\n"
     third = arena.prompts("claude", "WP01", "implementation")[2]
     assert "- wp01.txt" in third
     assert "mend wp01.txt:1" in third
@@ -81,7 +81,7 @@ def test_done_means_that_this_commit_was_judged_on_its_branch_by_somebody_who_ch
     assert arena.prompts("codex", "WP02", "review") == []
     # The branch that the agent made is not the one that counts.
     assert f"the branch mine is checked out, not {branches['WP03']}" in ended.text
-    assert arena.project.git("show", f"{branches['WP03']}:wp03.txt") == "WP03, attempt 2"
+    assert arena.project.git("show", f"{branches['WP03']}:wp03.txt") == "WP03, attempt 2\n"
     # A reviewer that changes what it judges is void, told to the implementer, and asked last.
     for wp_id, words in (("WP04", "HEAD was"), ("WP05", "- wp05.txt")):
         assert words in arena.prompts("claude", wp_id, "implementation")[1]

@@ -76,9 +76,9 @@ def test_each_work_package_meets_its_own_trouble(enter, trace, apart):
     assert FEEDBACK in second
     # A reviewer that exits 0 without a verdict, or just says the word, never approves.
     assert len(arena.prompts("codex", "WP02", "review")) == 2
-    # Work without a commit, or with unmarked subtasks, comes back with the host's own words; they reach
-    # the next agent too, when the first has used up its retries.
-    assert "no implementation commit" in _feedback(arena.prompts("claude", "WP03", "implementation")[1])
+    # Work without a commit, or with unmarked subtasks, comes back with what is wrong; that reaches the next
+    # agent too, when the first has used up its retries.
+    assert "- wp03.txt" in _feedback(arena.prompts("claude", "WP03", "implementation")[1])
     assert "subtasks" in _feedback(arena.prompts("opencode", "WP03", "implementation")[0])
     # The limit of rework: max_retries rejections are worked on, one more is the end.
     assert len(arena.prompts("claude", "WP04", "implementation")) == 2
