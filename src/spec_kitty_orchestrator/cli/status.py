@@ -10,6 +10,8 @@ import click
 from ..errors import ExitCode
 from .orchestrate import repo_root_option
 
+COMMIT_SHOWN = 12  # of its digits; the state file has them all
+
 if TYPE_CHECKING:
     from ..run.state import RunState
 
@@ -72,7 +74,16 @@ def _print_table(state: RunState) -> None:
     from rich.text import Text
 
     table = Table()
-    for heading in ("WP", "attempts", "agents", "failures", "rejected", "last error", "last log"):
+    for heading in (
+        "WP",
+        "attempts",
+        "agents",
+        "failures",
+        "sent back",
+        "approved",
+        "last error",
+        "last log",
+    ):
         table.add_column(heading, overflow="fold")
     for wp_id, record in sorted(state.work_packages.items()):
         agents = dict.fromkeys(attempt.agent for attempt in record.attempts)
@@ -84,6 +95,7 @@ def _print_table(state: RunState) -> None:
             ", ".join(agents),
             str(failures),
             str(record.rejections),
+            (record.approved_commit or "")[:COMMIT_SHOWN],
             record.last_error or "",
             log,
         )

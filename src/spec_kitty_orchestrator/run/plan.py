@@ -32,6 +32,9 @@ def plan_lines(opened: Opened) -> Iterator[str]:
         yield f"{role.value.capitalize()}:"
         for agent in getattr(settings.agents, role.value):
             yield from _agent_lines(opened, role, agent)
+    for name, commands in (("Setup", settings.setup), ("Checks", settings.checks)):
+        if commands:
+            yield f"{name}: {'; '.join(map(shlex.join, commands))}"
     yield (
         f"Limits: {settings.max_concurrent_wps} work packages at once, {settings.agents.max_retries} "
         f"retries, {settings.agents.timeout_seconds:g} s for each attempt, {settings.grace_seconds:g} s grace"
