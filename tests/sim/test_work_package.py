@@ -276,12 +276,14 @@ def test_the_policy_says_what_is_true_of_the_agent_that_a_call_is_about(single: 
     assert claude != codex
     families = [(command, policy["agent_family"], policy["sandbox_mode"]) for command, policy in said]
     assert families == [
-        ("start-implementation", claude, "workspace_write"),
-        ("transition", claude, "workspace_write"),
+        ("start-implementation", claude, "none"),
+        ("transition", claude, "none"),
         ("start-review", codex, "read_only"),
         ("transition", codex, "read_only"),
     ]
     assert {policy["orchestrator_id"] for _, policy in said} == {"spec-kitty-orchestrator"}
+    others = {(policy["approval_mode"], policy["network_mode"]) for _, policy in said}
+    assert others == {("full_auto", "open")}
 
 
 def test_the_users_own_time_limit_for_an_agent_counts(single: World) -> None:

@@ -61,8 +61,9 @@ class Agent:
             "workspace": str(workspace.path),
             "attempt_dir": str(attempt_dir),
             "model": settings.model or "",
-            # A JSON list is a TOML list too, save for DEL and lone surrogates, which no sane path holds.
+            # JSON is TOML here, save for DEL and lone surrogates, which no sane path holds.
             "json_writes": json.dumps(list(map(str, workspace.written_outside))),
+            "toml_access": json.dumps(_access(workspace), separators=(",", "=")),
         }
         model = self.spec.model_args if settings.model else ()
         args = _fill((*command.args, *model), values) + settings.extra_args + _fill(command.last, values)
@@ -86,6 +87,11 @@ class Agent:
     def judge(self, ending: Ending, transcript: Transcript) -> Failure | None:
         """Why an attempt did not succeed, or None."""
         return classify(self.spec, ending, transcript)
+
+
+def _access(workspace: Workspace) -> dict[str, str]:
+    writes = dict.fromkeys(map(str, workspace.written_outside), "write")
+    return writes | dict.fromkeys(map(str, workspace.kept_from_writing), "read")
 
 
 def _fill(args: tuple[str, ...], values: Mapping[str, str]) -> tuple[str, ...]:

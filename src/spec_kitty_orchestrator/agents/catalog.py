@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from .places import At, at
 from .review_rules import GEMINI_POLICY, OPENCODE_PERMISSION, PI_EXTENSION, each
-from .spec import AgentSpec, ErrorAt, FailureKind, Output, OutputFormat, RoleCommand
+from .spec import AgentSpec, ErrorAt, FailureKind, Output, OutputFormat, Role, RoleCommand
 
 AUTH, BAD_MODEL, BUDGET = FailureKind.AUTH, FailureKind.BAD_MODEL, FailureKind.BUDGET
 NETWORK, RATE_LIMIT, TIMEOUT = FailureKind.NETWORK, FailureKind.RATE_LIMIT, FailureKind.TIMEOUT
@@ -68,12 +68,17 @@ CLAUDE_CODE = AgentSpec("claude-code", "anthropic", ("claude",),
 
 CODEX = AgentSpec("codex", "openai", ("codex",),
     implementation=RoleCommand(
-        # Its sandbox keeps every .git read-only, and all that is not in the workspace.
-        "exec --json --sandbox workspace-write -c 'sandbox_workspace_write.writable_roots=$json_writes'",
+        # Its sandbox keeps every .git read-only, and all that is not in the workspace. A profile of
+        # permissions wins over the older settings, which cannot except a file from a writable folder
+        # and stand there for a version that takes no profile from us.
+        "exec --json --ignore-rules -c 'sandbox_mode=\"workspace-write\"'"
+        " -c 'sandbox_workspace_write.writable_roots=$json_writes' -c 'default_permissions=\"spec-kitty\"'"
+        " -c 'permissions.spec-kitty={extends=\":workspace\",filesystem=$toml_access}'",
         last=("-",),
-        widens=("--sandbox workspace-write", "writable_roots: what a commit and a marked subtask write to"),
+        widens=("sandbox_mode", "writable_roots: what a commit and a marked subtask write to"),
     ),
-    review=RoleCommand("exec --json --sandbox read-only", last=("-",)),
+    # What a person once allowed by a rule would run outside of the sandbox, in both roles.
+    review=RoleCommand("exec --json --ignore-rules --sandbox read-only", last=("-",)),
     output=Output(
         OutputFormat.JSONL,
         final=at("item.text", type="item.completed", item__type="agent_message"),
@@ -92,6 +97,9 @@ CODEX = AgentSpec("codex", "openai", ("codex",),
         (NETWORK, r"\bwaiting for network\b|\bstream disconnected before completion\b"),  # noauth2
     ),
     read_only_review=True, verified="0.169.0", note="sandboxed by the system in both roles",
+    confined={Role.IMPLEMENTATION: "workspace_write", Role.REVIEW: "read_only"},
+    unconfined_by=r"sandbox|permissions(?!\.spec-kitty\.network\.)|danger|bypass|add-dir|approv|trust"
+    r"|writable_roots|^--?(s|C|cd|worktree)\b",
 )  # fmt: skip
 
 COPILOT = AgentSpec("copilot", "github", ("copilot",),
@@ -207,6 +215,7 @@ KILOCODE = AgentSpec("kilocode", "kilocode", ("kilo", "kilocode"),
     output=_OPENCODE_OUTPUT,
     failure_words=_OPENCODE_WORDS,
     read_only_review=True, reports_cost=True, verified="7.7.7", note="starts slowly (up to 45 s)",
+    litter=(".kilo/",),
 )  # fmt: skip
 
 AUGMENT = AgentSpec("augment", "augment", ("auggie",),
@@ -276,6 +285,7 @@ LETTA = AgentSpec("letta", "letta", ("letta",),
     env={"DISABLE_AUTOUPDATER": "1"},
     failure_words=((AUTH, r"\bMissing LETTA_API_KEY\b"),),  # noauth
     read_only_review=True, verified="0.25.9", note="leaves a .letta folder in the workspace",
+    litter=(".letta/",),
 )  # fmt: skip
 
 ALL = (CLAUDE_CODE, CODEX, COPILOT, GEMINI, QWEN, OPENCODE, KILOCODE, AUGMENT, CURSOR, PI, LETTA)

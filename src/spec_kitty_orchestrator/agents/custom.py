@@ -22,12 +22,14 @@ class CustomAgent:
             one JSON object on each line.
         final_text: dotted path of the final text, for the two JSON forms; `result` when not set.
         family: who makes it, as the policy tells the host.
+        litter: paths in the workspace that it leaves by itself; folders end with a slash.
     """
 
     command: Mapping[Role, tuple[str, ...]]
     output: OutputFormat = field(default=OutputFormat.TEXT, converter=OutputFormat)
     final_text: str | None = None
     family: str = "custom"
+    litter: tuple[str, ...] = ()
 
 
 def as_spec(agent_id: str, custom: CustomAgent) -> AgentSpec:
@@ -49,6 +51,7 @@ def as_spec(agent_id: str, custom: CustomAgent) -> AgentSpec:
         review=_call(review, program=review[0] if review[0] != implementation[0] else None),
         output=Output(custom.output, final=final),
         model_args=(),
+        litter=custom.litter,
         note="described in orchestrator.yaml",
     )
 

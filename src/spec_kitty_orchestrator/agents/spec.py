@@ -98,7 +98,9 @@ class RoleCommand:
     Attributes:
         args: after the program and before the model and the user's own, as a shell would write them.
             `$workspace` and `$attempt_dir` stand for the context's; `$json_writes` for a JSON list of
-            the folders outside the workspace that a commit there and `mark-status` write to.
+            the folders outside the workspace that a commit there and `mark-status` write to, and
+            `$toml_access` for a TOML table that makes these "write", and what nobody has to write
+            in them "read".
         last: what must come after everything else.
         files: name in the attempt's folder → text to write there before the start.
         widens: what in `args` widens the agent's permissions, as the policy tells it to the host.
@@ -125,6 +127,15 @@ class AgentSpec:
         failure_words: whole phrases → kind, for errors that carry neither code nor HTTP status.
         exit_kinds: exit status → kind, where the CLI gives one a meaning of its own.
         read_only_review: a reviewer cannot change anything, by the CLI's own rules or sandbox.
+        confined: role → the policy's `sandbox_mode`, where a sandbox of the system holds whatever the
+            agent's tools start. A CLI's own permission rules do not count: they judge the text of a
+            command, and one that they let through (`git diff` with its `--output`, its external diff, a
+            configured fsmonitor) runs with all that the person may do. So all but codex are `none`, in
+            both roles. Servers that a person adds to the CLI run outside its sandbox, and are theirs.
+        unconfined_by: which arguments of the user's take it out of that sandbox, or may; a pattern.
+        litter: paths in the workspace that the CLI leaves by itself, whatever it was asked to do; folders
+            end with a slash. Empty folders are none (codex leaves some): git does not see them, and a
+            project may keep such a folder of its own.
         verified: the version that these facts were measured on; empty when from documentation only.
         note: one line for a reader: what is special about it.
     """
@@ -142,9 +153,11 @@ class AgentSpec:
     exit_kinds: Mapping[int, FailureKind] = field(factory=dict)
     read_only_review: bool = False
     reports_cost: bool = False
+    confined: Mapping[Role, str] = field(factory=dict)
+    unconfined_by: str | None = None
+    litter: tuple[str, ...] = ()
     verified: str = ""
     note: str = ""
-    litter: tuple[str, ...] = ()
 
     def command(self, role: Role) -> RoleCommand:
         """The call for a role."""

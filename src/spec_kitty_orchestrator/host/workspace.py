@@ -13,6 +13,9 @@ from attrs import frozen
 from ..errors import WorkspaceError
 from .contract.payloads import ResolveWorkspace, StartImplementation
 
+# In a worktree's own git folder: who writes these decides which repository and config git takes there.
+_POINTERS = ("commondir", "gitdir", "config.worktree")
+
 _GIT_FILE_PREFIX = "gitdir:"
 _HEAD_PREFIX = "ref: refs/heads/"
 
@@ -44,12 +47,34 @@ class Workspace:
 
     @property
     def written_outside(self) -> tuple[Path, ...]:
-        """What a commit in it, and `mark-status` (3.2.7), write to outside of it.
+        """The folders that a commit in it, and `mark-status` (3.2.7), write to outside of it.
 
-        Not the repository's whole git folder: its hooks and config would let an agent out of a sandbox.
+        Not the repository's whole git folder: hooks and config would let an agent out of a sandbox, and
+        all of `refs` would let it move the branches of others. A folder may be missing, if nothing will
+        be written there.
         """
-        shared = (self.common_git_dir / name for name in ("objects", "refs", "logs", "spec-kitty-locks"))
-        return (*shared, self.git_dir, self.planning_dir)
+        git = self.common_git_dir
+        refs, logs = (_folder_of(top, self.branch) for top in (git / "refs/heads", git / "logs/refs/heads"))
+        return (git / "objects", refs, logs, git / "spec-kitty-locks", self.git_dir, self.planning_dir)
+
+    @property
+    def kept_from_writing(self) -> tuple[Path, ...]:
+        """Files in those folders that nobody has to write. Without the missing ones.
+
+        A sandbox would have to put a missing one there before it can protect it.
+        """
+        return tuple(path for name in _POINTERS if (path := self.git_dir / name).exists())
+
+
+def _folder_of(top: Path, branch: str) -> Path:
+    """Where the ref of a branch is written below `top`, or the nearest folder above it that is there.
+
+    When git packs its refs it removes the folder, and a commit makes it again.
+    """
+    folder = (top / branch).parent
+    while folder != top and not folder.is_dir():
+        folder = folder.parent
+    return folder
 
 
 WorkspaceReply = StartImplementation | ResolveWorkspace

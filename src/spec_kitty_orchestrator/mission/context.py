@@ -12,6 +12,7 @@ from attrs import field, frozen
 
 from .. import __version__
 from ..agents.agent import Agent
+from ..agents.enforced import enforced_modes
 from ..agents.failure import Failure
 from ..agents.spec import FailureKind, Role
 from ..host.client import HostClient
@@ -19,7 +20,7 @@ from ..host.contract.policy import PolicyMetadata
 from ..host.notes import Notes
 from ..processes.agent_process import RunAgent
 from ..report.events import EventStream
-from ..settings.values import PolicyModes, Settings
+from ..settings.values import Settings
 from .agent_pool import AgentPool
 from .evidence import Repository
 from .records import WpRecord
@@ -89,22 +90,19 @@ class RunContext:
 
     def policy(self, agent: str, role: Role) -> PolicyMetadata:
         """What the host is told about the agent that a call is about: only what is true of it."""
-        return policy_for(self.settings.policy, self.agents.known[agent], role)
+        return policy_for(self.agents.known[agent], role)
 
 
-def policy_for(modes: PolicyModes, agent: Agent, role: Role) -> PolicyMetadata:
-    """The policy metadata for one agent in one role.
+def policy_for(agent: Agent, role: Role) -> PolicyMetadata:
+    """The policy metadata for one agent in one role; what the settings ask of it was checked before.
 
     Raises:
         PolicyError: a value that the host would refuse.
     """
-    reads_only = role is Role.REVIEW and agent.spec.read_only_review
     return PolicyMetadata(
         orchestrator_id=PROGRAM,
         orchestrator_version=__version__,
         agent_family=agent.spec.family,
-        approval_mode=modes.approval_mode,
-        sandbox_mode="read_only" if reads_only else modes.sandbox_mode,
-        network_mode=modes.network_mode,
+        **enforced_modes(agent.spec, agent.settings, role),
         dangerous_flags=agent.policy_flags(role),
     )

@@ -10,6 +10,7 @@ from pathlib import Path
 from attrs import frozen
 
 from ..agents.agent import Agent
+from ..agents.enforced import enforced_modes
 from ..agents.spec import Role
 from ..errors import OrchestratorError
 from ..host.client import HostClient
@@ -42,7 +43,7 @@ async def examine(given: Path | None) -> list[Finding]:
         return [*findings, Finding("project and settings", problem=problem)]
     choice, agents = settings.agents, named_agents(settings.agents, os.environ)
     findings += [_last_run(root), *(_agents(choice, agents, role) for role in Role)]
-    findings += _loose_reviewers(choice, agents)
+    findings += [*_loose_reviewers(choice, agents), _sandboxes(choice, agents)]
     findings.append(await _host(settings, root))
     return findings
 
@@ -79,6 +80,16 @@ def _loose_reviewers(choice: AgentChoice, agents: Mapping[str, Agent]) -> list[F
         for agent in choice.review
         if not agents[agent].spec.read_only_review
     ]
+
+
+def _sandboxes(choice: AgentChoice, agents: Mapping[str, Agent]) -> Finding:
+    """What is told to the host; nothing has to be enforced unless the settings ask for it."""
+    cast = [(agents[agent], role) for role in Role for agent in getattr(choice, role.value)]
+    told = (
+        f"{agent.agent_id} {enforced_modes(agent.spec, agent.settings, role)['sandbox_mode']} ({role.value})"
+        for agent, role in cast
+    )
+    return Finding("sandboxes", ", ".join(told))
 
 
 async def _host(settings: Settings, root: Path) -> Finding:

@@ -87,7 +87,7 @@ async def check_everything(request: Request) -> Opened:
         chosen = getattr(settings.agents, role.value)
         check_role(role, chosen, agents)
         for agent in chosen:
-            policy_for(settings.policy, agents[agent], role)
+            policy_for(agents[agent], role)
     binary = find_host_binary(settings.host.binary, request.environ)
     endpoint = HostEndpoint(binary, request.repo_root, settings.host.timeout_seconds, request.environ)
     host = HostClient(endpoint, request.mission, request.actor)

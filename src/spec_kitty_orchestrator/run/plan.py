@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
+from ..agents.enforced import enforced_modes
 from ..agents.spec import Role
 from ..host.contract.payloads import MissionState, WorkPackageState
 from ..host.workspace import Workspace
@@ -62,5 +63,7 @@ def _agent_lines(opened: Opened, role: Role, agent_id: str) -> Iterator[str]:
         return
     line = agent.command_line(role, SOME_WORKSPACE, Path("ATTEMPT"))
     yield f"  {agent_id}: {shlex.join(line.argv)} < PROMPT"
+    sandbox = enforced_modes(agent.spec, agent.settings, role)["sandbox_mode"]
+    yield "    (" + (f"held by a sandbox: {sandbox}" if sandbox != "none" else "no sandbox holds it") + ")"
     if role is Role.REVIEW and not agent.spec.read_only_review:
         yield "    (this CLI cannot be kept from writing while it reviews)"

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ..agents import all_agent_ids, unknown_agent
+from ..agents.custom import known_agents
+from ..agents.enforced import enforced_modes, lifted
+from ..agents.spec import AgentSettings, Role
 from ..converter import Problem
 from ..host.contract.policy import MODES
 from .values import AgentChoice, Settings
@@ -14,6 +17,14 @@ KeyPath = tuple["str | int", ...]
 
 MOST_WORK_PACKAGES_AT_ONCE = 64
 """A bound on what one machine can hold of agents, not a target."""
+
+NEVER_ENFORCED = {
+    "approval_mode": "in an unattended run nobody approves what an agent does",
+    "network_mode": "nothing here closes an agent's network",
+}
+"""The modes that are the same for every agent, and why nothing can be asked of them."""
+
+_UNSET = AgentSettings()
 
 
 def problems_of(settings: Settings) -> list[Problem]:
@@ -42,16 +53,56 @@ def problems_of(settings: Settings) -> list[Problem]:
             for index, command in enumerate(getattr(settings, name))
             if not command or not command[0].strip()
         ]
-    for name, words in MODES.items():
-        if getattr(settings.policy, name) not in words:
-            problems.append(Problem(("policy", name), f"expected one of {', '.join(words)}"))
-    return [problem for problem in [*problems, *_agent_problems(agents)] if problem is not None]
+    problems += [*_policy_problems(settings), *_agent_problems(agents)]
+    return [problem for problem in problems if problem is not None]
 
 
 def _out_of_range(path: KeyPath, value: float | None, least: float, most: float | None) -> Problem | None:
     if value is None or (value >= least and (most is None or value <= most)):
         return None
     return Problem(path, f"expected {least:g} or more" + (f", up to {most:g}" if most is not None else ""))
+
+
+def _policy_problems(settings: Settings) -> Iterator[Problem]:
+    for name, words in MODES.items():
+        asked = getattr(settings.policy, name)
+        if asked is None:
+            continue
+        if asked not in words:
+            yield Problem(("policy", name), f"expected one of {', '.join(words)}")
+        elif why := _not_enforced(settings.agents, name, asked):
+            told = "leave the key out, and the host is told what is so"
+            yield Problem(("policy", name), f"{asked} is more than is enforced: {why}; or {told}")
+
+
+def _not_enforced(agents: AgentChoice, name: str, asked: str) -> str:
+    """Why a mode is not true of every chosen agent, and what would enforce it; empty when it is."""
+    custom = {agent_id: one for agent_id, one in agents.custom.items() if any(one.command.values())}
+    known, words = known_agents(custom), MODES[name]
+
+    def enforces(agent_id: str, role: Role, settings: AgentSettings = _UNSET) -> bool:
+        said = enforced_modes(known[agent_id], settings, role)[name]
+        return words.index(said) >= words.index(asked)
+
+    lacking, remedies = [], {}
+    for agent_id, role in _cast(agents):
+        settings = agents.settings.get(agent_id, _UNSET)
+        if agent_id in known and not enforces(agent_id, role, settings):
+            why = ", by its extra_args" if lifted(known[agent_id], settings) else ""
+            lacking.append(f"{agent_id} ({role.value}{why})")
+            able = " or ".join(each for each in known if enforces(each, role)) or "no agent"
+            remedies[role] = f"for {role.value} {able} would"
+    if not lacking or name in NEVER_ENFORCED:
+        return NEVER_ENFORCED[name] if lacking else ""
+    return f"no sandbox keeps {', '.join(lacking)} to it; {', '.join(remedies.values())}"
+
+
+def _cast(agents: AgentChoice) -> Iterator[tuple[str, Role]]:
+    """Who may be asked in which role."""
+    single = agents.single_agent_mode
+    implementers = agents.implementation[:1] if single else agents.implementation
+    yield from ((agent_id, Role.IMPLEMENTATION) for agent_id in implementers)
+    yield from ((agent_id, Role.REVIEW) for agent_id in (implementers if single else agents.review))
 
 
 def _agent_problems(agents: AgentChoice) -> Iterator[Problem]:

@@ -29,11 +29,14 @@ class AgentChoice:
 
 @frozen
 class PolicyModes:
-    """`policy:` what the host is told about how agents may act, in the words of `host/contract/policy.py`."""
+    """`policy:` what must be enforced at least, in the words of `host/contract/policy.py`.
 
-    approval_mode: str = "full_auto"
-    sandbox_mode: str = "workspace_write"
-    network_mode: str = "open"
+    The host is told what is so in any case; None asks for nothing.
+    """
+
+    approval_mode: str | None = None
+    sandbox_mode: str | None = None
+    network_mode: str | None = None
 
 
 @frozen

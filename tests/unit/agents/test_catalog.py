@@ -16,6 +16,7 @@ from spec_kitty_orchestrator.agents.custom import CustomAgent, as_spec
 from spec_kitty_orchestrator.agents.spec import AgentSettings, Role
 from spec_kitty_orchestrator.errors import ConfigError, UsageError
 from spec_kitty_orchestrator.host.workspace import Workspace
+from spec_kitty_orchestrator.mission.context import policy_for
 
 IDS = (
     "claude-code",
@@ -95,30 +96,93 @@ def test_files_lie_in_the_folder_of_the_attempt(agent_id: str, role: Role) -> No
 
 def test_codex_may_write_where_a_commit_and_a_marked_subtask_do_and_nowhere_else() -> None:
     argv = line("codex", Role.IMPLEMENTATION).argv
-    assert argv[:6] == ("/bin/agent", "exec", "--json", "--sandbox", "workspace-write", "-c")
-    assert argv[7:] == ("-",)
-    name, _, roots = argv[6].partition("=")
-    assert name == "sandbox_workspace_write.writable_roots"
-    assert json.loads(roots) == [
+    assert argv[:4] == ("/bin/agent", "exec", "--json", "--ignore-rules")
+    assert argv[4::2] == ("-c", "-c", "-c", "-c", "-")
+    config = dict(each.split("=", 1) for each in argv[5::2])
+    assert list(config) == [
+        "sandbox_mode",
+        "sandbox_workspace_write.writable_roots",
+        "default_permissions",
+        "permissions.spec-kitty",
+    ]
+    roots = [
         "/p/.git/objects",
-        "/p/.git/refs",
-        "/p/.git/logs",
+        "/p/.git/refs/heads",
+        "/p/.git/logs/refs/heads",
         "/p/.git/spec-kitty-locks",
         "/p/.git/worktrees/m-lane-a",
         "/p/kitty-specs/m",
     ]
+    assert json.loads(config["sandbox_workspace_write.writable_roots"]) == roots
+    table = ",".join(f'"{root}"="write"' for root in roots)
+    assert config["permissions.spec-kitty"] == f'{{extends=":workspace",filesystem={{{table}}}}}'
+
+
+def test_codex_is_kept_from_the_files_that_say_where_git_looks(tmp_path: Path) -> None:
+    (tmp_path / "commondir").touch()
+    place = evolve(WORKSPACE, git_dir=tmp_path)
+    argv = Agent(get_agent("codex"), PROGRAM).command_line(Role.IMPLEMENTATION, place, ATTEMPT_DIR).argv
+    assert argv[11].endswith(f'"/p/kitty-specs/m"="write","{tmp_path}/commondir"="read"}}}}')
 
 
 def test_codex_gets_odd_folder_names_quoted() -> None:
     odd = evolve(WORKSPACE, prompt_file=Path('/p/ki"tty $x/ü/tasks/WP01.md'))
     line = Agent(get_agent("codex"), PROGRAM).command_line(Role.IMPLEMENTATION, odd, ATTEMPT_DIR)
-    roots = line.argv[6].partition("=")[2]
+    roots = line.argv[7].partition("=")[2]
     assert json.loads(roots)[-1] == '/p/ki"tty $x/ü'
+    assert line.argv[11].endswith(r'"/p/ki\"tty $x/\u00fc"="write"}}')
 
 
 def test_codex_reviews_in_a_read_only_sandbox() -> None:
     argv = line("codex", Role.REVIEW).argv
-    assert argv[1:] == ("exec", "--json", "--sandbox", "read-only", "-")
+    assert argv[1:] == ("exec", "--json", "--ignore-rules", "--sandbox", "read-only", "-")
+
+
+SANDBOXED = {("codex", Role.IMPLEMENTATION): "workspace_write", ("codex", Role.REVIEW): "read_only"}
+
+
+@pytest.mark.parametrize(("agent_id", "role"), EVERY_CALL)
+def test_the_host_is_told_of_a_sandbox_only_where_there_is_one(agent_id: str, role: Role) -> None:
+    told = policy_for(Agent(get_agent(agent_id), PROGRAM), role)
+    assert told.sandbox_mode == SANDBOXED.get((agent_id, role), "none")
+    assert (told.approval_mode, told.network_mode) == ("full_auto", "open")
+
+
+def test_the_host_is_told_of_no_sandbox_around_an_agent_of_ones_own() -> None:
+    spec = as_spec("mine", CustomAgent({Role.IMPLEMENTATION: ("mine",)}))
+    assert {policy_for(Agent(spec, PROGRAM), role).sandbox_mode for role in Role} == {"none"}
+
+
+LIFTING = [
+    ("--sandbox", "danger-full-access"), ("--sandbox=danger-full-access",), ("-s", "danger-full-access"),
+    ("-c", 'sandbox_mode="danger-full-access"'), ("-c", 'default_permissions=":danger-full-access"'),
+    ("-c", 'permissions.spec-kitty.filesystem={"/"="write"}'), ("--add-dir", "/"), ("--approve-for-me",),
+    ("-c", 'approval_policy="on-request"'), ("-C", "/"), ("--cd=/",), ("--trust",), ("--worktree",),
+    ("-c", 'sandbox_workspace_write.writable_roots=["/"]'),
+]  # fmt: skip
+HARMLESS = [
+    (), ("-c", "model_reasoning_effort=high"), ("-m", "some-model"), ("--color", "never"),
+    ("-c", "permissions.spec-kitty.network.enabled=true"), ("-c", 'model_provider="mine"'),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("args", LIFTING)
+def test_arguments_that_lift_a_sandbox_are_no_secret(args: tuple[str, ...]) -> None:
+    agent = Agent(get_agent("codex"), PROGRAM, AgentSettings(extra_args=args))
+    assert {policy_for(agent, role).sandbox_mode for role in Role} == {"none"}
+
+
+@pytest.mark.parametrize("args", HARMLESS)
+def test_other_arguments_leave_it_where_it_is(args: tuple[str, ...]) -> None:
+    agent = Agent(get_agent("codex"), PROGRAM, AgentSettings(extra_args=args))
+    assert policy_for(agent, Role.IMPLEMENTATION).sandbox_mode == "workspace_write"
+
+
+def test_litter_is_what_an_agents_own_cli_leaves_in_the_workspace() -> None:
+    found = {spec.agent_id: spec.litter for spec in map(get_agent, IDS) if spec.litter}
+    assert found == {"kilocode": (".kilo/",), "letta": (".letta/",)}
+    mine = as_spec("mine", CustomAgent({Role.REVIEW: ("mine",)}, litter=(".mine/", "mine.log")))
+    assert mine.litter == (".mine/", "mine.log")
 
 
 def test_widening_arguments_of_the_user_are_told_too() -> None:

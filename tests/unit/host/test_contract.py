@@ -202,9 +202,9 @@ def test_a_policy_is_sent_with_its_eight_keys() -> None:
         ({"tool_restrictions": "no Password prompts"}, "policy tool_restrictions: looks like a secret"),
         ({"dangerous_flags": ("--yolo",)}, "policy dangerous_flags[0]: the host does not allow --yolo"),
         ({"dangerous_flags": ("-a", "--api-token=1")}, "policy dangerous_flags[1]: looks like a secret"),
-        ({"approval_mode": "auto"}, "'auto' is not one of full_auto, interactive, supervised"),
-        ({"sandbox_mode": "full"}, "'full' is not one of workspace_write, read_only, none"),
-        ({"network_mode": "on"}, "'on' is not one of allowlist, none, open"),
+        ({"approval_mode": "auto"}, "'auto' is not one of full_auto, supervised, interactive"),
+        ({"sandbox_mode": "full"}, "'full' is not one of none, workspace_write, read_only"),
+        ({"network_mode": "on"}, "'on' is not one of open, allowlist, none"),
     ],
 )
 def test_a_policy_that_the_host_would_refuse_is_refused_before(change: dict[str, Any], words: str) -> None:

@@ -144,3 +144,36 @@ def test_a_missing_prompt_file_is_refused(said: ResolveWorkspace, tmp_path: Path
 def test_a_prompt_file_outside_of_the_repository_is_refused(said: ResolveWorkspace, tmp_path: Path) -> None:
     with pytest.raises(WorkspaceError, match="is not inside"):
         check_workspace(evolve(said, prompt_path="/etc/passwd"), tmp_path)
+
+
+def test_a_sandboxed_agent_writes_to_the_refs_of_its_own_branch_and_not_to_others(
+    said: ResolveWorkspace, tmp_path: Path
+) -> None:
+    git = tmp_path / ".git"
+    for top in ("refs/heads/kitty", "logs/refs/heads/kitty"):
+        (git / top).mkdir(parents=True)
+    assert check_workspace(said, tmp_path).written_outside == (
+        git / "objects",
+        git / "refs/heads/kitty",
+        git / "logs/refs/heads/kitty",
+        git / "spec-kitty-locks",
+        git / "worktrees/m-lane-a",
+        tmp_path / "planning/m",
+    )
+
+
+def test_where_git_packed_the_refs_the_folder_above_is_written_to(
+    said: ResolveWorkspace, tmp_path: Path
+) -> None:
+    (tmp_path / ".git/refs/heads").mkdir(parents=True)
+    assert tmp_path / ".git/refs/heads" in check_workspace(said, tmp_path).written_outside
+
+
+def test_what_says_where_git_looks_is_kept_from_writing_as_far_as_it_is_there(
+    said: ResolveWorkspace, tmp_path: Path
+) -> None:
+    found = check_workspace(said, tmp_path)
+    assert found.kept_from_writing == ()
+    for name in ("commondir", "gitdir", "config.worktree"):
+        (found.git_dir / name).touch()
+    assert [path.name for path in found.kept_from_writing] == ["commondir", "gitdir", "config.worktree"]

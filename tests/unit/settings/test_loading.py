@@ -40,7 +40,8 @@ agents:
       output: jsonl
       final_text: message.text
       family: mine
-policy: {approval_mode: supervised, sandbox_mode: none, network_mode: allowlist}
+      litter: [.mine/]
+policy: {approval_mode: full_auto, sandbox_mode: none, network_mode: open}
 host: {binary: /opt/host/spec-kitty, timeout_seconds: 90}
 """
 
@@ -75,7 +76,8 @@ def test_every_setting_can_stand_in_the_file(tmp_path: Path) -> None:
     assert settings.agents.custom["mine"].final_text == "message.text"
     assert settings.approval_lane is Lane.APPROVED
     assert settings.host.binary == "/opt/host/spec-kitty"
-    assert settings.policy.network_mode == "allowlist"
+    assert settings.policy.network_mode == "open"
+    assert settings.agents.custom["mine"].litter == (".mine/",)
 
 
 @pytest.mark.parametrize("text", ["", "# only a comment\n", "---\n", "agents: {}\n"])
@@ -84,7 +86,10 @@ def test_an_empty_file_changes_nothing(tmp_path: Path, text: str) -> None:
 
 
 def test_the_settings_of_release_1_0_0_still_load(tmp_path: Path) -> None:
-    settings = load(tmp_path, (RELEASE_1_0_0 / FILE_NAME).read_text(encoding="utf-8"))
+    text = (RELEASE_1_0_0 / FILE_NAME).read_text(encoding="utf-8")
+    (line,) = refused(tmp_path, text)  # its example told the host of a sandbox that was none
+    assert line.startswith("orchestrator.yaml:28:3: policy.sandbox_mode: workspace_write is more")
+    settings = load(tmp_path, text.replace("sandbox_mode: workspace_write", "sandbox_mode: none"))
     assert settings.agents.review == ("codex", "claude-code")
     assert settings.agents.settings["codex"].timeout_seconds == 7200
     assert settings.agents.custom["my-agent"].family == "mine"
@@ -178,7 +183,7 @@ WRONG = {
     ),
     "a word that the policy does not know": (
         "policy: {network_mode: some}\n",
-        ["orchestrator.yaml:1:10: policy.network_mode: expected one of allowlist, none, open"],
+        ["orchestrator.yaml:1:10: policy.network_mode: expected one of open, allowlist, none"],
     ),
     "settings for nobody": (
         "agents: {settings: {codx: {}}}\n",
@@ -198,6 +203,83 @@ def test_what_is_wrong_in_the_file_is_told_with_its_place(
     tmp_path: Path, text: str, lines: list[str]
 ) -> None:
     assert refused(tmp_path, text) == lines
+
+
+CODEX_ALONE = "agents: {implementation: [codex], review: [codex]}\n"
+MORE_THAN_IS_SO = {
+    "an implementer without a sandbox": (
+        "agents: {review: [codex]}\npolicy: {sandbox_mode: workspace_write}\n",
+        "2:10: policy.sandbox_mode: workspace_write is more than is enforced: no sandbox keeps claude-code"
+        " (implementation) to it; for implementation codex would;",
+    ),
+    "a reviewer whose own rules keep it from writing": (
+        "agents: {implementation: [codex], review: [codex, claude-code]}\n"
+        "policy: {sandbox_mode: workspace_write}\n",
+        "2:10: policy.sandbox_mode: workspace_write is more than is enforced: no sandbox keeps claude-code"
+        " (review) to it; for review codex would;",
+    ),
+    "an implementer that would have to read only": (
+        f"{CODEX_ALONE}policy: {{sandbox_mode: read_only}}\n",
+        "2:10: policy.sandbox_mode: read_only is more than is enforced: no sandbox keeps codex"
+        " (implementation) to it; for implementation no agent would;",
+    ),
+    "a sandbox that the user's own arguments lift": (
+        "agents: {implementation: [codex], review: [codex],"
+        " settings: {codex: {extra_args: [-c, sandbox_mode=danger-full-access]}}}\n"
+        "policy: {sandbox_mode: workspace_write}\n",
+        "2:10: policy.sandbox_mode: workspace_write is more than is enforced: no sandbox keeps codex"
+        " (implementation, by its extra_args), codex (review, by its extra_args) to it;",
+    ),
+    "an agent of one's own": (
+        "agents: {custom: {mine: {command: {review: [mine]}}}, implementation: [mine],"
+        " single_agent_mode: true}\n"
+        "policy: {sandbox_mode: workspace_write}\n",
+        "2:10: policy.sandbox_mode: workspace_write is more than is enforced: no sandbox keeps mine"
+        " (implementation), mine (review) to it;",
+    ),
+    "a network that nothing closes": (
+        f"{CODEX_ALONE}policy: {{network_mode: none}}\n",
+        "2:10: policy.network_mode: none is more than is enforced: nothing here closes an agent's network;",
+    ),
+    "approvals that nobody gives": (
+        f"{CODEX_ALONE}policy: {{approval_mode: supervised}}\n",
+        "2:10: policy.approval_mode: supervised is more than is enforced: in an unattended run nobody",
+    ),
+}
+
+
+@pytest.mark.parametrize(("text", "line"), MORE_THAN_IS_SO.values(), ids=MORE_THAN_IS_SO)
+def test_a_policy_that_declares_more_than_is_enforced_is_refused(
+    tmp_path: Path, text: str, line: str
+) -> None:
+    (told,) = refused(tmp_path, text)
+    assert told.startswith(f"orchestrator.yaml:{line}")
+    assert told.endswith("; or leave the key out, and the host is told what is so")
+
+
+def test_a_policy_that_is_enforced_or_less_is_taken(tmp_path: Path) -> None:
+    for mode in ("none", "workspace_write"):
+        assert load(tmp_path, f"{CODEX_ALONE}policy: {{sandbox_mode: {mode}}}\n").policy.sandbox_mode == mode
+    # Whoever does everything is the first implementer: the reviewers do not count.
+    single = "agents: {implementation: [codex, pi], review: [pi], single_agent_mode: true}\n"
+    load(tmp_path, f"{single}policy: {{sandbox_mode: workspace_write}}\n")
+
+
+def test_a_variable_that_declares_too_much_is_named_and_flags_count(tmp_path: Path) -> None:
+    environ = {"SK_ORCH_POLICY_SANDBOX_MODE": "workspace_write"}
+    load(tmp_path, CODEX_ALONE, environ)
+    (line,) = refused(tmp_path, CODEX_ALONE, environ, impl_agent="pi")
+    assert line.startswith("SK_ORCH_POLICY_SANDBOX_MODE: policy.sandbox_mode: workspace_write is more")
+    assert "pi (implementation)" in line
+
+
+def test_a_policy_beside_agents_that_are_wrong_themselves_is_no_second_error(tmp_path: Path) -> None:
+    text = "agents: {implementation: [gemni], review: [mine], custom: {mine: {command: {review: []}}}}\n"
+    lines = refused(tmp_path, text + "policy: {sandbox_mode: read_only}\n")
+    assert [line.split(": ")[1] for line in lines] == [
+        "agents.implementation[0]",
+        "agents.custom.mine.command",
+    ]
 
 
 @pytest.mark.parametrize(

@@ -10,10 +10,12 @@ from attrs import asdict, frozen
 from ...errors import PolicyError
 
 MODES: Mapping[str, tuple[str, ...]] = {
-    "approval_mode": ("full_auto", "interactive", "supervised"),
-    "sandbox_mode": ("workspace_write", "read_only", "none"),
-    "network_mode": ("allowlist", "none", "open"),
+    "approval_mode": ("full_auto", "supervised", "interactive"),
+    "sandbox_mode": ("none", "workspace_write", "read_only"),
+    "network_mode": ("open", "allowlist", "none"),
 }
+"""The words of each mode, from the one that promises least to the one that promises most."""
+
 SECRET_WORDS = ("token", "secret", "key", "password", "credential")
 """The host refuses any value that holds one of these, in any case, even inside another word."""
 
