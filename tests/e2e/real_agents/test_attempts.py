@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import trio
 
@@ -11,7 +13,7 @@ from spec_kitty_orchestrator.processes.ending import EndedBy
 
 from .bench import REVIEW_REF, nap_seconds
 from .conftest import NewBench, cli_path
-from .rigs import RIGS
+from .rigs import RIGS, Rig
 
 pytestmark = [pytest.mark.e2e, pytest.mark.real_agents]
 
@@ -66,13 +68,47 @@ async def test_a_reviewer_cannot_write(agent_id: str, new_bench: NewBench) -> No
     assert left <= ({"leak-2.txt"} if "--output" in bench.spec.note else set())
 
 
-async def test_codex_cannot_plant_a_hook_that_runs_outside_its_sandbox(new_bench: NewBench) -> None:
+async def test_codex_cannot_plant_what_runs_outside_its_sandbox(new_bench: NewBench) -> None:
     cli_path("codex")
     bench = new_bench("codex", "plant")
+    git = bench.repo / ".git"
+    own = git / "worktrees" / "m-lane-a"
+    kept = [git / "config", git / "logs" / "HEAD", git / "refs" / "heads" / "main"]
+    kept += [own / "commondir", own / "gitdir", bench.workspace / ".git"]
+    before = [path.read_text() for path in kept]
     outcome = await bench.attempt(Role.IMPLEMENTATION)
     assert outcome.failure is None
-    assert not (bench.repo / ".git" / "hooks" / "post-commit").exists()
-    assert "planted" not in (bench.repo / ".git" / "config").read_text()
+    assert (bench.workspace / "tried").exists()
+    assert [path.read_text() for path in kept] == before
+    assert not (git / "logs" / "HEAD").is_symlink()
+    assert not (git / "hooks" / "post-commit").exists()
+    assert not (bench.workspace / ".codex" / "config.toml").exists()
+
+
+@pytest.mark.parametrize("role", Role)
+async def test_a_persons_rules_let_nothing_out_of_the_sandbox_of_codex(
+    role: Role, new_bench: NewBench
+) -> None:
+    cli_path("codex")
+    bench = new_bench("codex", "allowed")
+    (bench.folder / "allowed.sh").write_text(f"touch {bench.planning_dir}/inside {bench.repo}/outside\n")
+    rule = 'prefix_rule(pattern=["sh", "../../../allowed.sh"], decision="allow")\n'
+    Rig(files={".codex/rules/default.rules": rule}).furnish(Path(bench.environ["HOME"]))
+    outcome = await bench.attempt(role)
+    assert outcome.failure is None
+    assert (bench.planning_dir / "inside").exists() is (role is Role.IMPLEMENTATION)
+    assert not (bench.repo / "outside").exists()
+
+
+async def test_codex_commits_where_git_has_packed_its_refs(new_bench: NewBench) -> None:
+    """The folder of its branch is gone then."""
+    cli_path("codex")
+    bench = new_bench("codex", "work")
+    bench.git("pack-refs", "--all")
+    assert not (bench.repo / ".git" / "refs" / "heads" / "kitty").exists()
+    outcome = await bench.attempt(Role.IMPLEMENTATION)
+    assert outcome.failure is None
+    assert bench.git("log", "--format=%s", f"{bench.base}..HEAD") == "Do WP01"
 
 
 @pytest.mark.parametrize(("agent_id", "scenario"), FAILURES)
