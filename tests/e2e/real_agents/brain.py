@@ -47,7 +47,8 @@ class Say:
 
 def next_step(scenario: str, prompt: str, results: tuple[str, ...]) -> Run | Say:
     """`work`: do what the prompt asks; `meddle`: try to write by every way that a reviewer might find;
-    `plant`: try to write what others would run; `allowed`: run a script of the test's; `nap-NUMBER`: have the shell sleep for so long."""
+    `plant`: try to write what others would run; `allowed`: run a script of the test's;
+    `nap-NUMBER`: have the shell sleep for so long."""
     if scenario.startswith("nap-"):
         return Run(f"touch napping; sleep {scenario.partition('-')[2]}") if not results else Say(DONE)
     if scenario == "plant":
