@@ -1,0 +1,45 @@
+"""What the dry run and the doctor say of the sandboxes is what the host would be told."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from spec_kitty_orchestrator.host.client import HostClient
+from spec_kitty_orchestrator.host.contract.payloads import MissionState
+from spec_kitty_orchestrator.host.program import HostEndpoint
+from spec_kitty_orchestrator.run import doctor
+from spec_kitty_orchestrator.run.opening import Opened, Request, named_agents
+from spec_kitty_orchestrator.run.plan import plan_lines
+from spec_kitty_orchestrator.settings.values import AgentChoice, Settings
+
+CHOICE = AgentChoice(implementation=("claude-code", "codex"), review=("codex",))
+
+
+def _agents(tmp_path: Path):  # type: ignore[no-untyped-def]
+    for name in ("claude", "codex"):
+        (tmp_path / name).write_text("#!/bin/sh\n")
+        (tmp_path / name).chmod(0o755)
+    return named_agents(CHOICE, {"PATH": str(tmp_path)})
+
+
+def test_the_dry_run_says_of_each_agent_whether_a_sandbox_holds_it(tmp_path: Path) -> None:
+    opened = Opened(
+        Request("m", "me", tmp_path),
+        Settings(agents=CHOICE),
+        _agents(tmp_path),
+        HostClient(HostEndpoint(tmp_path / "host", tmp_path)),
+        MissionState("m", None, "software-dev", {}, ()),  # type: ignore[arg-type]
+    )
+    told = [line.strip() for line in plan_lines(opened) if "sandbox" in line and "<" not in line]
+    assert told == [
+        "(no sandbox holds it)",
+        "(held by a sandbox: workspace_write)",
+        "(held by a sandbox: read_only)",
+    ]
+
+
+def test_the_doctor_says_it_too(tmp_path: Path) -> None:
+    found = doctor._sandboxes(CHOICE, _agents(tmp_path))
+    assert found.found == (
+        "claude-code none (implementation), codex workspace_write (implementation), codex read_only (review)"
+    )
