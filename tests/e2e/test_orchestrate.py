@@ -91,7 +91,7 @@ def test_each_work_package_meets_its_own_trouble(enter, trace, apart):
 
 
 def _feedback(prompt):
-    return prompt.partition("<feedback>")[2].partition("</feedback>")[0]
+    return prompt.partition("\n<feedback-")[2].partition("</feedback-")[0]
 
 
 def test_a_dry_run_shows_the_plan_and_leaves_no_trace(enter, diamond, digest):

@@ -85,7 +85,8 @@ def bench(tmp_path: Path, clean_environ: dict[str, str], monkeypatch: pytest.Mon
     workspace = tmp_path / "work space"
     workspace.mkdir()
     subprocess.run(["git", "init", "-q", "-b", "lane-a"], cwd=workspace, check=True)
-    host = tmp_path / "spec-kitty"
+    host = tmp_path / "the host's tools" / "spec-kitty"
+    host.parent.mkdir()
     host.write_text(f'#!/bin/sh\necho "$@" >> "{tmp_path}/asked"\n', encoding="utf-8")
     host.chmod(0o755)
     git_dir = workspace / ".git"

@@ -39,11 +39,12 @@ class Prompt:
     """What the agent reads out of its prompt; the sentences are those of the package's `prompts.py`."""
 
     def __init__(self, text: str) -> None:
-        head, _, self.body = text.partition("<work-package ")
+        head, mark, rest = re.split(r"^<work-package-(\w+) .*$", text, maxsplit=1, flags=re.MULTILINE)
+        self.body = rest.partition(f"</work-package-{mark}>")[0]
         self.wp_id, self.mission = _find(r"^Work package: (\S+) of mission (\S+)$", head)
         self.folder = Path(_find(r"^Your folder: (.+)$", head)[0])
         self.reference = _find(r"^Review reference: (\S+)$", head)[0]
-        self.host = _find(r"^\s*(.+) agent tasks mark-status ", head)[0]
+        self.host = shlex.split(_find(r"^\s*(.+) agent tasks mark-status ", head)[0])
         self.role = "review" if self.reference else "implementation"
 
     def listed(self, key: str) -> list[str]:
@@ -119,9 +120,8 @@ def _implement(act: Act, prompt: Prompt, attempt: int) -> str:
         _call(["git", "add", "-A"], prompt.folder)
         _call(["git", "commit", "-q", "-m", f"{prompt.wp_id}: attempt {attempt}"], prompt.folder)
     roster, mark = prompt.listed("subtasks"), act.get("mark", True)
-    host = [prompt.host] if os.path.exists(prompt.host) else shlex.split(prompt.host)
     for ids in [[task] for task in roster] if mark == "each" else [roster] if mark and roster else []:
-        command = [*host, "agent", "tasks", "mark-status", *ids]
+        command = [*prompt.host, "agent", "tasks", "mark-status", *ids]
         _call([*command, "--status", "done", "--mission", prompt.mission, "--json"], prompt.folder)
     return str(act.get("say", f"{prompt.wp_id} is done."))
 

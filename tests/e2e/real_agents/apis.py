@@ -29,7 +29,7 @@ class Request:
     @property
     def prompt(self) -> str:
         """The last thing said that holds a work package, else the last thing said."""
-        ours = [text for text in self.said if "<work-package" in text]
+        ours = [text for text in self.said if "<work-package-" in text]
         return (ours or self.said or ("",))[-1]
 
     @property

@@ -65,7 +65,7 @@ def next_step(scenario: str, prompt: str, results: tuple[str, ...]) -> Run | Say
 
 
 def _implement(prompt: str, results: tuple[str, ...]) -> Run | Say:
-    wp_id = _told(r'<work-package id="(\w+)"', prompt)
+    wp_id = _told(r'<work-package-\w+ id="(\w+)"', prompt)
     paths, tasks = _listed("owned_files", prompt), _listed("subtasks", prompt)
     mark = _told(r"^ *(\S.* agent tasks mark-status T001 .*)$", prompt)
     write = [f"mkdir -p {shlex.quote(path.rpartition('/')[0] or '.')}" for path in paths]
@@ -81,7 +81,7 @@ def _implement(prompt: str, results: tuple[str, ...]) -> Run | Say:
 def _review(prompt: str, results: tuple[str, ...]) -> Run | Say:
     if not results:
         return Run(_told(r"^See the change with: (.*)$", prompt))
-    wp_id = _told(r'<work-package id="(\w+)"', prompt)
+    wp_id = _told(r'<work-package-\w+ id="(\w+)"', prompt)
     seen = f"+the work of {wp_id}" in results[0]
     verdict = {
         "review_ref": _told(r"^Review reference: (\S+)$", prompt),
