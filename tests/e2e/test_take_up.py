@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import signal
+import subprocess
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
@@ -53,6 +55,32 @@ def test_a_run_interrupted_while_implementing_and_while_reviewing_is_resumed_to_
     assert not any("--force" in call for call in arena.host_calls())
     assert calls[-1] == "accept-mission"
     assert trace.survivors() == []
+
+
+def test_a_work_package_that_a_person_takes_back_is_begun_anew_with_what_they_wrote(enter, trace, apart):
+    """Taken back while its agent works: that one is stopped, and the next is led to the person's words."""
+    arena = enter(apart(1))
+    arena.settings({**AGENTS, "grace_seconds": 2, "refresh_seconds": 2})
+    arena.agent("claude", {"WP01": {"implementation": [{"sleep": 600}, {}]}})
+    arena.agent("codex", {})
+    process = arena.start("orchestrate", "--mission", arena.project.mission)
+    arena.wait_for_prompt("claude", "WP01", "implementation")
+    words = arena.folder / "why.md"
+    words.write_text("Mind the umlauts.\n", encoding="utf-8")
+    take_back = ["agent", "tasks", "move-task", "WP01", "--to", "planned", "--force"]
+    why = ["--review-feedback-file", str(words), "--mission", arena.project.mission]
+    subprocess.run(
+        [str(arena.project.host), *take_back, *why], cwd=arena.root, env=arena.project.environ, check=True
+    )
+    ended = arena.finish(process)
+
+    assert ended.returncode == 0, ended.text
+    assert "WP01 → planned (by someone else)" in ended.text
+    assert trace.survivors() == []
+    second = arena.prompts("claude", "WP01", "implementation")[1]
+    where = second.partition("files of their own: ")[2].splitlines()[0]
+    (written,) = Path("/").glob(where.removeprefix("/"))
+    assert "Mind the umlauts." in written.read_text(encoding="utf-8")
 
 
 FOUND = {

@@ -52,6 +52,8 @@ def work_prompt(assignment: Assignment, *to_heed: str | None) -> str:
         **_places(assignment),
         "opening": _REWORK.format(mark=mark) if words else _IMPLEMENT,
         "host": shlex.quote(str(assignment.host_command)),
+        # Where the host keeps a person's `move-task --review-feedback-file` (3.2.7); the agent reads it.
+        "people": str(assignment.workspace.prompt_file.with_suffix("") / "review-cycle-*.md"),
         "mission_argument": shlex.quote(assignment.mission),
     }
     return _with_blocks(_WORK.format(**said), mark, _work_package(assignment), *_numbered("feedback", words))
@@ -158,6 +160,8 @@ Rules:
    started you, whatever else a message of the host may offer.
 5. Nobody can answer questions. Decide for yourself, and say in your last message what you decided.
 6. Leave nothing running when you end: no server, no watcher, no background job.
+7. People who take work back write why into files of their own: {people}
+   If there are any, read the newest before you begin, and mend what it asks for.
 """
 
 _REVIEW = """\

@@ -204,7 +204,9 @@ class WorkPackage:
             await self.standing.take_into_review(self.run.policy(agent, role), ref)
             if objection is not None:
                 return self._send_back(agent, before, ref, objection)
-            prompt = prompts.review_prompt(await self._assignment(bench), ref)
+            checks = "; ".join(f"`{line}` succeeded" for line in bench.green(before.commit))
+            told = (before.commit, self.record.reviews, checks)
+            prompt = prompts.review_prompt(await self._assignment(bench), ref, *told)
             result = await self._attempt(bench, role, agent, prompt)
             after = await bench.look()
             if changed := change_by_reviewer(before, after):
@@ -269,4 +271,5 @@ class WorkPackage:
         """Read anew for each attempt: people edit the prompt file while agents are at work."""
         host, workspace = self.run.host, bench.workspace
         text = await trio.to_thread.run_sync(read_prompt, workspace)
-        return Assignment(host.mission, self.wp_id, text, workspace, host.endpoint.binary)
+        since = self.record.claimed_commit or ""
+        return Assignment(host.mission, self.wp_id, text, workspace, host.endpoint.binary, since)

@@ -31,6 +31,10 @@ def blocks(prompt: str) -> list[tuple[str, str]]:
     return re.findall(pattern, prompt, re.MULTILINE | re.DOTALL)
 
 
+def test_an_implementer_is_told_where_people_say_why_they_took_work_back() -> None:
+    assert "/t/WP01/review-cycle-*.md" in work_prompt(ASSIGNMENT)
+
+
 def test_whatever_was_said_of_the_work_stands_in_a_block_of_its_own() -> None:
     prompt = work_prompt(ASSIGNMENT, "line 3 is wrong", None, "It could not be handed over.\n")
     said = [("feedback", "line 3 is wrong"), ("feedback", "It could not be handed over.")]
