@@ -1,11 +1,16 @@
-"""Checks that a workspace is the worktree that the host made, before an agent is let loose in it.
+"""Checks that a workspace is the worktree that the host made: before an agent is let loose in it, and after.
 
 The host takes a plain folder at the worktree's path for the worktree (3.2.7); an agent would then commit
-into the primary checkout. Reading two small files tells; no git command is needed.
+into the primary checkout. And an agent can write to its worktree's git folder. Reading a few small files
+tells; no git command is needed, nor would one be safe.
 """
 
 from __future__ import annotations
 
+import os
+import re
+import shlex
+import stat
 from pathlib import Path
 
 from attrs import frozen
@@ -18,6 +23,13 @@ _POINTERS = ("commondir", "gitdir", "config.worktree")
 
 _GIT_FILE_PREFIX = "gitdir:"
 _HEAD_PREFIX = "ref: refs/heads/"
+_SPARSE_CHECKOUT = re.compile(
+    r"\s*|\[(core|index)\]|\s*(sparseCheckout|sparseCheckoutCone|sparse)\s*=\s*(true|false)\s*", re.IGNORECASE
+)
+"""A line of the config that git itself writes into a worktree with a sparse checkout."""
+
+LANE_BRANCHES = "kitty/mission-"
+"""How every lane's branch begins; a work package without a lane works on the target branch itself."""
 
 
 @frozen
@@ -28,7 +40,7 @@ class Workspace:
         path: the worktree, absolute.
         git_dir: its own git folder, `<repository>/.git/worktrees/<name>`.
         common_git_dir: the repository's git folder.
-        branch: the branch checked out there, without `refs/heads/`.
+        branch: the lane's branch, without `refs/heads/`: what the host named, else what is checked out.
         base: the ref that the branch started from.
         prompt_file: the work package's prompt file, as the host returned it.
     """
@@ -82,42 +94,105 @@ WorkspaceReply = StartImplementation | ResolveWorkspace
 
 
 def check_workspace(said: WorkspaceReply, repo_root: Path) -> Workspace:
-    """The workspace that the host named, if it is safe to work in.
+    """The workspace that the host named, if it is safe to work in; which branch is out there is not asked.
 
     Raises:
         WorkspaceError: it is missing, lies outside the repository, is not one of the repository's
-            worktrees, or another branch is checked out in it.
+            worktrees as git makes them, or is not for a lane's branch.
     """
     root, path = repo_root.resolve(), Path(said.workspace_path).resolve()
+    if said.lane_branch is not None:
+        _refuse_other_than_lane(said.wp_id, said.lane_branch)
     if not path.is_dir():
-        raise _wrong(said, path, "does not exist")
+        raise _wrong(f"{said.wp_id}: ", path, root, "does not exist")
     if root == path or root not in path.parents:
-        raise _wrong(said, path, f"is not inside the repository {root}")
-    common = root / ".git"
-    git_dir = _git_dir(said, path)
-    if git_dir.parent != (common / "worktrees").resolve():
-        raise _wrong(said, path, f"belongs to {git_dir}, not to {common}")
-    branch = _head(said, path, git_dir)
-    if said.lane_branch is not None and branch != said.lane_branch:
-        raise _wrong(said, path, f"has {branch} checked out, not {said.lane_branch}")
+        raise _wrong(f"{said.wp_id}: ", path, root, f"is not inside the repository {root}")
+    try:
+        common, git_dir = root / ".git", _git_dir(path)
+        if git_dir.parent != (common / "worktrees").resolve():
+            raise _Flaw(f"belongs to {git_dir}, not to {common}")
+        _check_links(path, git_dir)
+        branch = said.lane_branch or _checked_out(git_dir)
+    except _Flaw as flaw:
+        raise _wrong(f"{said.wp_id}: ", path, root, str(flaw)) from flaw
+    _refuse_other_than_lane(said.wp_id, branch)
     return Workspace(path, git_dir, common, branch, said.lane_base_ref or "HEAD", _prompt_file(said, root))
 
 
-def _git_dir(said: WorkspaceReply, path: Path) -> Path:
+def still_intact(workspace: Workspace) -> None:
+    """Returns if a workspace is what it was when it was checked, so that git may be run there.
+
+    An agent can write to its worktree's git folder, and `commondir` or `config.worktree` there would have the
+    next git command, by whomever, read a config of the agent's making and run what that names.
+
+    Raises:
+        WorkspaceError: it is not.
+    """
+    root = workspace.common_git_dir.parent
+    try:
+        if not workspace.path.is_dir():
+            raise _Flaw("does not exist any more")
+        git_dir = _git_dir(workspace.path)
+        if git_dir != workspace.git_dir:
+            raise _Flaw(f"belongs to {git_dir} now, not to {workspace.git_dir}")
+        _check_links(workspace.path, git_dir)
+    except _Flaw as flaw:
+        raise _wrong("", workspace.path, root, str(flaw)) from flaw
+
+
+class _Flaw(Exception):
+    """What is wrong with a workspace, to be said after its path."""
+
+
+def _git_dir(path: Path) -> Path:
     git_file = path / ".git"
-    if not git_file.is_file():
-        raise _wrong(said, path, "is a plain folder, not a worktree (it has no .git file)")
-    text = _read(said, git_file)
+    if not _is_regular(git_file):
+        raise _Flaw("is a plain folder, not a worktree (it has no .git file)")
+    text = _read(git_file)
     if not text.startswith(_GIT_FILE_PREFIX):
-        raise _wrong(said, path, "has a .git file that names no git folder")
+        raise _Flaw("has a .git file that names no git folder")
     return (path / text[len(_GIT_FILE_PREFIX) :].strip()).resolve()
 
 
-def _head(said: WorkspaceReply, path: Path, git_dir: Path) -> str:
-    text = _read(said, git_dir / "HEAD")
+def _check_links(path: Path, git_dir: Path) -> None:
+    """That a worktree and its git folder belong together, and take config from the repository alone."""
+    for name in ("HEAD", "commondir", "gitdir", "index"):
+        if not _is_regular(git_dir / name) and (name != "index" or os.path.lexists(git_dir / name)):
+            raise _Flaw(f"is broken: {git_dir / name} is missing or no regular file")
+    if _read(git_dir / "commondir") != "../..":
+        raise _Flaw(f"has been tampered with: {git_dir / 'commondir'} leads out of the repository")
+    back = git_dir / _read(git_dir / "gitdir")
+    if back.name != ".git" or back.parent.resolve() != path:
+        raise _Flaw(f"is not the one that {git_dir / 'gitdir'} names")
+    own_config = git_dir / "config.worktree"
+    if os.path.lexists(own_config) and not (
+        _is_regular(own_config) and all(map(_SPARSE_CHECKOUT.fullmatch, _read(own_config).splitlines()))
+    ):
+        raise _Flaw(f"has a config of its own, {own_config}, that sets more than a sparse checkout")
+
+
+def _is_regular(path: Path) -> bool:
+    try:
+        return stat.S_ISREG(path.lstat().st_mode)
+    except OSError:
+        return False
+
+
+def _checked_out(git_dir: Path) -> str:
+    text = _read(git_dir / "HEAD")
     if not text.startswith(_HEAD_PREFIX):
-        raise _wrong(said, path, "has no branch checked out (detached HEAD)")
+        raise _Flaw("has no branch checked out (detached HEAD), and the host names none")
     return text[len(_HEAD_PREFIX) :].strip()
+
+
+def _refuse_other_than_lane(wp_id: str, branch: str) -> None:
+    if not branch.startswith(LANE_BRANCHES):
+        raise WorkspaceError(
+            f"{wp_id}: its branch is {branch}, not a lane's ({LANE_BRANCHES}...): an agent would commit "
+            "on it directly, and nothing would be left to review and merge",
+            remedy="do this work package by hand (the host plans no lane for planning artifacts) and move it "
+            "with the host, then run again",
+        )
 
 
 def _prompt_file(said: WorkspaceReply, root: Path) -> Path:
@@ -142,16 +217,20 @@ def read_prompt(workspace: Workspace) -> str:
         ) from problem
 
 
-def _read(said: WorkspaceReply, path: Path) -> str:
+def _read(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError) as problem:
-        raise _wrong(said, Path(said.workspace_path), f"is broken: {problem}") from problem
+        raise _Flaw(f"is broken: {problem}") from problem
 
 
-def _wrong(said: WorkspaceReply, path: Path, what: str) -> WorkspaceError:
-    return WorkspaceError(
-        f"{said.wp_id}: the workspace {path} {what}",
-        remedy=f"save what is worth keeping, then: rm -rf '{path}'; git worktree remove -f -f '{path}'; "
-        "git worktree prune; and run again",
-    )
+def _wrong(who: str, path: Path, root: Path, what: str) -> WorkspaceError:
+    if root / ".worktrees" in path.parents:
+        quoted = shlex.quote(str(path))
+        remedy = (
+            f"save what is worth keeping, then: rm -rf {quoted}; git worktree remove -f -f {quoted}; "
+            "git worktree prune; and run again"
+        )
+    else:
+        remedy = f"have the host name a workspace inside {root / '.worktrees'}, then run again"
+    return WorkspaceError(f"{who}the workspace {path} {what}", remedy=remedy)
