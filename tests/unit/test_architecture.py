@@ -19,12 +19,13 @@ VALUES_AND_SERVICES = {"settings", "host", "agents", "processes", "errors"}
 USES = {
     "cli": {"run", "demo", *VALUES_AND_SERVICES},
     "run": {"mission", "report", "converter", *VALUES_AND_SERVICES},
-    "mission": {"report", *VALUES_AND_SERVICES},
+    "mission": {"report", "worktree", *VALUES_AND_SERVICES},
     "settings": {"host", "agents", "converter", "errors"},
     "host": {"processes", "report", "converter", "errors"},
     "agents": {"host", "processes", "errors"},
     "processes": {"errors"},
     "report": set(),
+    "worktree": set(),
     "demo": {"errors"},
     "converter": set(),
     "errors": set(),
@@ -40,6 +41,7 @@ PLAYS_THE_OWNER = {"demo.project", "demo.run", "demo.scripted_agent"}
 
 WRITES_FILES = {
     "cli.main": "a traceback, for a report",
+    "mission.leftovers": "moves what nobody committed to the logs",
     "mission.attempt": "prompts, and files that an agent is given",
     "mission.checks": "the folder of its logs",
     "mission.mission": "a traceback, for a report",
@@ -67,6 +69,7 @@ WITHOUT_EFFECTS = (
     "processes.ending",
     "settings.checks",
     "settings.values",
+    "worktree.rules",
 )
 ACTS_ALL_THE_SAME = {
     "agents.__init__": {"os", "shutil"},  # where an agent's program is
@@ -76,7 +79,9 @@ USES_TRIO = {
     "agents": {"probe"},
     "cli": {"abort", "agents", "doctor"},
     "host": {"client", "notes", "program"},
-    "mission": {"attempt", "context", "mission", "next_agent", "slots", "work_package", "workbench"},
+    "mission": {
+        "attempt", "context", "evidence", "mission", "next_agent", "slots", "work_package", "workbench"
+    },
     "processes": {"agent_process", "keeper", "orphans"},
     "run": {"opening", "session", "stopping"},
 }
@@ -114,7 +119,7 @@ WRITING_CALLS = {
 }
 WRITING_FLAGS = {"O_WRONLY", "O_RDWR", "O_CREAT"}
 
-HEAVY = {"trio", "cattrs", "rich", "ruamel", "psutil", "filelock", "pytest"}
+HEAVY = {"trio", "cattrs", "dulwich", "rich", "ruamel", "psutil", "filelock", "pytest"}
 MOST_LINES = 300
 
 

@@ -1,18 +1,44 @@
-"""Reads a workspace's repository: which commit, which branch, what is not committed. Changes nothing."""
+"""Reads what a workspace's repository says: the commit, the branch, and whether everything is committed.
+
+In process and reading only; nothing that an agent could have planted there (a filter, a hook, a file system
+monitor) is ever run. Threads do it, one at a time: two would fight over the interpreter.
+"""
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar
 
-from attrs import frozen
+import trio
+from attrs import field, frozen
 
-from ..host.workspace import Workspace
+from ..errors import WorkspaceError
+from ..host.workspace import Workspace, still_intact
+from ..worktree.files import Files
+from ..worktree.history import open_history
+
+LOOK_SECONDS = 300.0
+"""For one look: the largest repositories take seconds, and a file system that hangs must not hold us."""
+
+_T = TypeVar("_T")
 
 
 @frozen
 class Evidence:
-    """What a workspace's repository says at one moment."""
+    """What a workspace's repository says at one moment.
+
+    Attributes:
+        commit: HEAD, in full; empty before the first commit.
+        branch: the branch checked out, without `refs/heads/`; empty when detached.
+        changed: tracked paths that differ from HEAD, staged or not.
+        untracked: new paths that are not ignored; a folder with nothing tracked in it stands for what it
+            holds, with a slash at its end, and so does a repository of its own.
+        advanced: HEAD holds a commit that the commit asked about does not hold.
+
+    Paths are sorted. Bytes that are no UTF-8 stand in them as `os.fsdecode` puts it.
+    """
 
     commit: str
     branch: str
@@ -22,21 +48,95 @@ class Evidence:
 
     @property
     def is_clean(self) -> bool:
+        """Whether everything is committed."""
         return not self.changed and not self.untracked
 
 
 class Repository(Protocol):
-    async def look(self, workspace: Workspace, since: str | None = None) -> Evidence: ...
-    async def is_in(self, repo_root: Path, ref: str, commit: str) -> bool: ...
-    async def resolve(self, repo_root: Path, ref: str) -> str | None: ...
+    """How evidence is had."""
 
-
-class GitRepository:
     async def look(self, workspace: Workspace, since: str | None = None) -> Evidence:
-        raise NotImplementedError
+        """What is there now; `advanced` is about the commit `since`.
+
+        Raises:
+            WorkspaceError: the workspace is no longer what the host made, or cannot be read.
+        """
 
     async def is_in(self, repo_root: Path, ref: str, commit: str) -> bool:
-        raise NotImplementedError
+        """Whether a ref, `refs/heads/...` or HEAD, holds a commit.
+
+        Raises:
+            WorkspaceError: the repository cannot be read.
+        """
 
     async def resolve(self, repo_root: Path, ref: str) -> str | None:
-        raise NotImplementedError
+        """The commit that a branch, a tag, a remote branch, HEAD or a (shortened) id names, if there is one.
+
+        Raises:
+            WorkspaceError: the repository cannot be read.
+        """
+
+
+@frozen
+class GitRepository:
+    """Evidence from the repository itself."""
+
+    _one_at_a_time: trio.CapacityLimiter = field(factory=lambda: trio.CapacityLimiter(1))
+
+    async def look(self, workspace: Workspace, since: str | None = None) -> Evidence:
+        return await self._in_thread(workspace.path, lambda: _look(workspace, since))
+
+    async def is_in(self, repo_root: Path, ref: str, commit: str) -> bool:
+        return await self._in_thread(repo_root, lambda: _is_in(repo_root, ref, commit))
+
+    async def resolve(self, repo_root: Path, ref: str) -> str | None:
+        return await self._in_thread(repo_root, lambda: _resolve(repo_root, ref))
+
+    async def _in_thread(self, path: Path, ask: Callable[[], _T]) -> _T:
+        with trio.move_on_after(LOOK_SECONDS):
+            return await trio.to_thread.run_sync(
+                _told, path, ask, abandon_on_cancel=True, limiter=self._one_at_a_time
+            )
+        raise WorkspaceError(
+            f"the repository of {path} could not be read within {LOOK_SECONDS:g} s",
+            remedy="look whether `git status` there answers, then run again",
+        )
+
+
+def _told(path: Path, ask: Callable[[], _T]) -> _T:
+    try:
+        return ask()
+    except WorkspaceError:
+        raise
+    except Exception as problem:  # whatever a damaged repository makes a reader raise
+        what = " ".join(str(problem).split()) or "damaged"
+        raise WorkspaceError(
+            f"the repository of {path} cannot be read: {type(problem).__name__}: {what}",
+            remedy="look at `git status` and `git fsck` there, then run again",
+        ) from problem
+
+
+def _look(workspace: Workspace, since: str | None) -> Evidence:
+    still_intact(workspace)
+    with open_history(workspace.git_dir, workspace.common_git_dir) as history:
+        files = Files(history, os.fsencode(workspace.path), workspace.git_dir)
+        branch, head = history.head()
+        changed, untracked = files.compared_with(head).status()
+        return Evidence(
+            head,
+            branch,
+            tuple(map(os.fsdecode, changed)),
+            tuple(map(os.fsdecode, untracked)),
+            bool(head and since) and history.is_beyond(head, str(since)),
+        )
+
+
+def _is_in(repo_root: Path, ref: str, commit: str) -> bool:
+    with open_history(repo_root / ".git") as history:
+        tip = history.named(ref)
+        return bool(tip) and history.is_commit(commit) and history.reaches(tip, commit)
+
+
+def _resolve(repo_root: Path, ref: str) -> str | None:
+    with open_history(repo_root / ".git") as history:
+        return history.resolve(ref)
