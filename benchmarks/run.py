@@ -13,13 +13,13 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from benchmarks import evidence, overhead, program, stopping
+from benchmarks import evidence, output, overhead, program, stopping
 from benchmarks.table import show
 
 
 def main() -> None:
     show("what", "measured", "to hold")
-    for part in (program, overhead, evidence, stopping):
+    for part in (program, overhead, evidence, output, stopping):
         part.main()
 
 

@@ -9,7 +9,6 @@ import json
 import re
 from collections import deque
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
 
 from attrs import frozen
 
@@ -24,10 +23,21 @@ MAX_DOCUMENT_BYTES = 8 * 1024 * 1024
 MAX_TEXT_BYTES = 1024 * 1024
 # Enough for a stack trace and the JSON object after it.
 MAX_STDERR_BYTES = 256 * 1024
+# Commas and brackets, in texts too: reading JSON takes time for each value, and nothing else runs meanwhile.
+# So many take 30 ms at worst; the largest lines of the captures have 300.
+MAX_LINE_MARKS = 100_000
+# The same of a document, which is read once for each attempt: 100 ms.
+MAX_DOCUMENT_MARKS = 250_000
+# Beyond so many colours they stay where they are.
+MAX_COLOURS = 100_000
+# How much may be read of what turns out to be no document, beside twice its length.
+_MAX_TRIED = 2 * 1024 * 1024
 # How many starts of a document are tried, from the last one back; each costs a parse.
 _MAX_STARTS = 1000
 
 _DOCUMENT_START = re.compile(r"^[ \t]*(?:Error: )?(?=[\[{])", re.MULTILINE)
+# A whole line that may be an event: the shortest that says anything is `{"a":"b"}`.
+_EVENT_LINE = re.compile(rb"^[ \t\r\f\v]*[\[{].{6,}$", re.MULTILINE)
 _ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
 
@@ -83,6 +93,11 @@ class TranscriptReader:
         """True once the agent has said that it has finished."""
         return self._events.complete
 
+    @property
+    def unread_bytes(self) -> int:
+        """How much `finish` has to read."""
+        return len(self._text) + len(self._stderr)
+
     def feed_stdout(self, data: bytes) -> None:
         """Takes what the agent printed, in any pieces."""
         if self._lines is None:
@@ -110,7 +125,7 @@ class TranscriptReader:
         return self._events.transcript(plain, stderr)
 
     def _take(self, line: bytes) -> None:
-        if line.lstrip()[:1] in (b"{", b"["):
+        if line.lstrip()[:1] in (b"{", b"[") and _marks(line) <= MAX_LINE_MARKS:
             self._events.take(_parse(line.decode("utf-8", "replace")))
 
 
@@ -178,11 +193,16 @@ class _Lines:
         self._dropping = False
 
     def feed(self, data: bytes) -> Iterator[bytes]:
-        *ends, rest = data.split(b"\n")
-        for piece in ends:
-            self._grow(piece)
+        """The lines that end in `data`; of those that begin in it too only what may be an event."""
+        first, newline, data = data.partition(b"\n")
+        self._grow(first)
+        if newline:
             yield self.rest()
-        self._grow(rest)
+            whole, newline, rest = data.rpartition(b"\n")
+            for line in _EVENT_LINE.finditer(whole):
+                self._grow(line.group())
+                yield self.rest()
+            self._grow(rest)
 
     def rest(self) -> bytes:
         line = b"" if self._dropping else bytes(self._part)
@@ -212,8 +232,12 @@ class _Tail:
         if len(self._kept) > 2 * self._limit:
             del self._kept[: -self._limit]
 
+    def __len__(self) -> int:
+        return min(len(self._kept), self._limit)
+
     def decode(self) -> str:
-        return clean(_ANSI.sub("", self._kept[-self._limit :].decode("utf-8", "replace")))
+        text = self._kept[-self._limit :].decode("utf-8", "replace")
+        return clean(_ANSI.sub("", text) if text.count("\x1b[") <= MAX_COLOURS else text)
 
 
 def _parse(text: str) -> object:
@@ -225,13 +249,27 @@ def _parse(text: str) -> object:
 
 def _last_document(text: str) -> object:
     """The last object or array that begins on a line of its own and can be read, or None."""
+    if _marks(text) > MAX_DOCUMENT_MARKS:
+        return None
     found: object = None
-    decoder, end = json.JSONDecoder(), 0
+    decoder, end, tried = json.JSONDecoder(), 0, 0
     for start in deque(_DOCUMENT_START.finditer(text), maxlen=_MAX_STARTS):
-        if start.end() >= end:
-            with suppress(ValueError, RecursionError):
-                found, end = decoder.raw_decode(text, start.end())
+        if start.end() < end:
+            continue
+        try:
+            found, end = decoder.raw_decode(text, start.end())
+        except (ValueError, RecursionError) as problem:
+            tried += getattr(problem, "pos", len(text)) - start.end()
+        if tried > _MAX_TRIED + 2 * len(text):
+            return None
     return found
+
+
+def _marks(text: bytes | str) -> int:
+    """A number that a JSON text has no more values than, and a little."""
+    if isinstance(text, bytes):
+        return sum(map(text.count, (b",", b"[", b"{")))
+    return sum(map(text.count, (",", "[", "{")))
 
 
 def _read_error(place: ErrorAt, event: object, status_pattern: str | None) -> AgentError:

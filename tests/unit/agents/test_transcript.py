@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import tracemalloc
 
@@ -15,7 +16,9 @@ from spec_kitty_orchestrator.agents.places import at
 from spec_kitty_orchestrator.agents.spec import Output, OutputFormat, Role
 from spec_kitty_orchestrator.agents.transcript import (
     MAX_DOCUMENT_BYTES,
+    MAX_DOCUMENT_MARKS,
     MAX_LINE_BYTES,
+    MAX_LINE_MARKS,
     TranscriptReader,
     open_reader,
 )
@@ -198,3 +201,69 @@ def test_pieces_of_a_final_text_are_joined_until_something_else_comes() -> None:
     reader.feed_stdout(say("First I look.") + b'{"type":"tool_use"}\n' + say("All ") + say("done."))
     reader.feed_stdout(b'{"type":"result","status":"success"}\n')
     assert reader.finish().final_text == "All done."
+
+
+LINE = st.one_of(
+    st.sampled_from([b"", b" ", b"\r", b"\t\x0b\x0c", b"noise", b"x{", b"{", b"[]", b"{}", b"]", b'{"a":1}']),
+    st.text(max_size=5).map(lambda text: result(text).rstrip()),
+    st.text(max_size=5).map(lambda text: b" \r\t" + result(text).rstrip() + b" \r"),
+    st.text(max_size=5).map(lambda text: b"[" + result(text).rstrip() + b"]"),
+)
+
+
+@given(st.lists(LINE, max_size=12), st.lists(st.integers(0, 400), max_size=6))
+def test_however_the_output_is_cut_every_event_is_read(every: list[bytes], cuts: list[int]) -> None:
+    """Most lines are passed over without a look at each; none that may be an event is among them."""
+    output = b"\n".join(every)
+    places = sorted({0, *cuts, len(output)})
+    pieces = [output[start:end] for start, end in itertools.pairwise(places)]
+    events = [
+        json.loads(line) for line in every if line.strip().startswith((b"{", b"[")) and b"result" in line
+    ]
+    said = [event[0]["result"] if isinstance(event, list) else event["result"] for event in events]
+    told = [text for text in said if text]
+    found = lines(*pieces).finish()
+    assert found.complete == bool(said)
+    assert found.final_text == (told[-1].replace("\0", "\ufffd").strip() if told else "")
+
+
+def test_a_line_of_very_many_values_is_noise_and_the_next_one_is_found() -> None:
+    """To read it would hold up everything else; a text of that size is read."""
+    quoted = {"type": "result", "is_error": False, "result": "approved"}
+    many = json.dumps({**quoted, "values": [0] * MAX_LINE_MARKS}).encode() + b"\n"
+    assert len(many) < MAX_LINE_BYTES
+    assert lines(many).finish().final_text == ""
+    assert lines(many, result("done")).finish().final_text == "done"
+    few = json.dumps({**quoted, "values": [0] * (MAX_LINE_MARKS - 10)}).encode() + b"\n"
+    assert lines(few).finish().final_text == "approved"
+    assert lines(result("x" * (MAX_LINE_BYTES - 100))).finish().final_text
+
+
+def test_a_document_of_very_many_values_is_noise() -> None:
+    reader = open_reader(get_agent("letta"))
+    values = [0] * MAX_DOCUMENT_MARKS
+    document = {"type": "result", "is_error": False, "result": "approved", "values": values}
+    reader.feed_stdout(json.dumps(document).encode())
+    assert reader.finish().final_text == ""
+
+
+def test_when_too_much_of_it_is_no_document_nothing_is_taken_for_the_answer(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Each start may be the document: only so much is read again and again, the rest is not guessed at."""
+    starts = b'[ "' + b"x" * 20_000 + b'",\n'
+    reader = open_reader(get_agent("letta"))
+    reader.feed_stdout(starts * 300 + result("done"))
+    assert reader.finish().final_text == ""
+    reader = open_reader(get_agent("letta"))
+    reader.feed_stdout(starts * 3 + result("done"))
+    assert reader.finish().final_text == "done"
+
+
+def test_how_much_is_left_to_read_at_the_end_is_known() -> None:
+    reader = open_reader(get_agent("letta"))
+    reader.feed_stdout(b"x" * 1000)
+    reader.feed_stderr(b"y" * 100)
+    assert reader.unread_bytes == 1100
+    reader.feed_stdout(b"x" * (MAX_DOCUMENT_BYTES + 1000))
+    assert reader.unread_bytes == MAX_DOCUMENT_BYTES + 100
