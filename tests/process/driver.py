@@ -23,6 +23,7 @@ from spec_kitty_orchestrator.agents.transcript import open_reader
 from spec_kitty_orchestrator.processes.agent_process import Limits, run_agent
 from spec_kitty_orchestrator.processes.identity import ProcessIdentity
 from spec_kitty_orchestrator.processes.keeper import Command
+from spec_kitty_orchestrator.processes.open_files import raise_open_files
 from spec_kitty_orchestrator.processes.orphans import RUN_MARKER, adopt_orphans
 from spec_kitty_orchestrator.run.stopping import StopControl
 
@@ -98,6 +99,7 @@ async def fail_when_told() -> None:
 
 def run(order: dict[str, Any]) -> int:
     control = StopControl(order["grace"])
+    raise_open_files()
     with control.handlers() if not order.get("deaf") else nullcontext():
         if order.get("deaf"):
             signal.signal(signal.SIGTERM, signal.SIG_IGN)

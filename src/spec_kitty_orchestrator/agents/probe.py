@@ -11,7 +11,8 @@ from pathlib import Path
 import trio
 from attrs import frozen
 
-from ..processes.keeper import Command, CommandNotStarted, open_keeper
+from ..processes.keeper import Command, open_keeper
+from ..processes.starting import CommandNotStarted
 from . import find_binary
 from .spec import AgentSpec
 

@@ -13,8 +13,10 @@ import trio
 from attrs import field, frozen
 from trio.abc import ReceiveStream
 
+from ..errors import HostError
 from ..processes.bounds import ORPHANED_CHANGE_SECONDS, ROLLBACK_SECONDS
-from ..processes.keeper import Command, CommandNotStarted, open_keeper
+from ..processes.keeper import Command, open_keeper
+from ..processes.starting import CommandNotStarted, ProgramMissing
 from .errors import Completed, HostMissing
 
 Runner = Callable[[Sequence[str], bool], Awaitable[Completed]]
@@ -75,15 +77,17 @@ class HostUnderKeeper:
         self.endpoint = endpoint
 
     async def __call__(self, args: Sequence[str], mutating: bool) -> Completed:
-        """Raises HostMissing when the program cannot be started."""
+        """Raises HostMissing when the program is not there, HostError when it cannot be started for now."""
         stdout, stderr = _Tail(STDOUT_KEPT), _Tail(STDERR_KEPT)
         try:
             async with open_keeper(self._command(args, mutating)) as keeper, trio.open_nursery() as readers:
                 readers.start_soon(stdout.fill, keeper.stdout)
                 readers.start_soon(stderr.fill, keeper.stderr)
                 ending = await keeper.wait()
-        except CommandNotStarted as exc:
+        except ProgramMissing as exc:
             raise HostMissing(exc.message, remedy=INSTALL_HOST) from exc
+        except CommandNotStarted as exc:
+            raise HostError(exc.message) from exc
         # As the standard library has it, negative for a signal; a lost keeper took the host with it.
         status = -(ending.signal or signal.SIGKILL) if ending.returncode is None else ending.returncode
         return Completed(status, bytes(stdout.kept), bytes(stderr.kept))

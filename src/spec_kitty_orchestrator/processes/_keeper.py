@@ -97,8 +97,7 @@ def note(swept: dict[int, str], pid: int) -> None:
 def kill_with_groups(pids: Iterable[int], swept: dict[int, str]) -> None:
     """SIGKILL descendants and their groups: a group dies as one, so that no fork in it slips through.
 
-    Our descendants' sessions are their own, so their groups hold nobody else; only one that has not yet left
-    our session is in our group.
+    Our descendants' sessions, and so their groups, are their own, save for one that has not yet left ours.
     """
     done = {os.getpgrp()}
     for pid in pids:
@@ -174,8 +173,8 @@ class KeeperProcess:
         with contextlib.suppress(BrokenPipeError):  # the orchestrator is dead
             os.write(self.report_fd, ascii(event).encode() + b"\n")
 
-    def start(self, argv: list[str]) -> bool:
-        """Fork and execute; then let go of the streams, so that end-of-file is the command's own."""
+    def start(self, argv: list[str]) -> None:
+        """Fork and execute, or raise OSError; then let go of the streams: end-of-file is the command's."""
         trouble, troubled = os.pipe()
         keeper = os.getpid()
         self.command = os.fork()
@@ -183,21 +182,18 @@ class KeeperProcess:
             try:
                 become_command(argv, keeper)
             except OSError as error:
-                os.write(troubled, os.strerror(error.errno or 0).encode())
+                os.write(troubled, str(error.errno or 0).encode())
             finally:
                 os._exit(127)
         os.close(troubled)
         nothing = os.open(os.devnull, os.O_RDWR)
         for stream in (0, 1, 2):
             os.dup2(nothing, stream)
-        failure = os.read(trouble, 4096)
-        if failure:
+        if failure := os.read(trouble, 4096):
             os.waitpid(self.command, 0)
-            self.report(failed=failure.decode())
-            return False
+            raise OSError(int(failure), "not executed")
         self.swept[self.command] = ""  # that it ended is no news
         self.report(started=self.command)
-        return True
 
     def step(self, until: float) -> None:
         """Sleep until something happens or `until`; then take orders and reap."""
@@ -295,6 +291,10 @@ def main(control: str, report: str, first_signal: str, patience: str, grace: str
         os.set_inheritable(fd, False)
     become_subreaper()
     keeper = KeeperProcess(int(control), int(report), int(first_signal), float(patience), float(grace))
-    if keeper.start(list(argv)):
+    try:
+        keeper.start(list(argv))
+    except OSError as error:
+        keeper.report(failed=error.errno)
+    else:
         keeper.keep()
     os._exit(0)  # no clean-up of the interpreter: nothing is left to clean, and it costs milliseconds

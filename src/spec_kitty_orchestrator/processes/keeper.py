@@ -22,21 +22,23 @@ import trio
 from attrs import field, frozen
 from trio.abc import ReceiveStream
 
-from ..errors import OrchestratorError
 from .bounds import KEEPER_SECONDS
 from .ending import EndedBy, Ending
 from .identity import ProcessIdentity
+from .open_files import BEFORE
 from .orphans import CHILDREN, KEEPER_MARKER, end_orphans
+from .starting import CommandNotStarted, not_executed
 
 START_KEEPER = f"""\
+import resource; files = resource.RLIMIT_NOFILE
+resource.setrlimit(files, ({BEFORE}, resource.getrlimit(files)[1]))
 import sys; sys.path.append({str(Path(__file__).parents[1])!r})
 from processes._keeper import main; main(*sys.argv[1:])"""
-"""A module's bytecode is cached, a script's is not: compiling it would cost a third of the start."""
+"""First the command gets back the limit that we raised for ourselves.
+
+A module's bytecode is cached, a script's is not: compiling it would cost a third of the start.
+"""
 REPORT_BYTES = 4096
-
-
-class CommandNotStarted(OrchestratorError):
-    """The command does not exist, may not be executed, or its folder is missing."""
 
 
 @frozen
@@ -170,7 +172,8 @@ class Keeper:
         if event is not None and "failed" in event:
             await self._process.wait()
             self._ending = self._how_it_ended(())
-            raise CommandNotStarted(f"cannot start {self._command.argv[0]}: {event['failed']}")
+            command = self._command
+            raise not_executed(command.argv[0], command.cwd, command.env, event["failed"])
 
     async def _close(self) -> None:
         """Make sure that nothing is left, and let go of every pipe."""
@@ -190,7 +193,7 @@ async def open_keeper(command: Command) -> AsyncIterator[Keeper]:
     Leaving is shielded, and bounded by the grace and `KEEPER_SECONDS`; call `kill` first to leave at once.
 
     Raises:
-        CommandNotStarted: the program or the folder is missing, or may not be executed.
+        CommandNotStarted: it could not be started; ProgramMissing when the program itself is the reason.
     """
     keeper = await _start(command)
     try:
@@ -205,11 +208,12 @@ async def _start(command: Command) -> Keeper:
     """Start the keeper. Both of our pipe ends are close-on-exec: no other child may hold the lifeline."""
     mark = uuid.uuid4().hex
     with ExitStack() as ours, ExitStack() as theirs:
-        control_read, control = _pipe(theirs, ours)
-        report, report_write = _pipe(ours, theirs)
-        os.set_blocking(control, False)
-        options = (control_read, report_write, int(command.first_signal), command.patience, command.grace)
         try:
+            control_read, control = _pipe(theirs, ours)
+            report, report_write = _pipe(ours, theirs)
+            os.set_blocking(control, False)
+            times = (int(command.first_signal), command.patience, command.grace)
+            options = (control_read, report_write, *times)
             stdin = _open_stdin(command, theirs)
             async with CHILDREN.starting:
                 process = await trio.lowlevel.open_process(

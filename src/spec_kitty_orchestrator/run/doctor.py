@@ -18,7 +18,7 @@ from ..host.program import HostEndpoint, find_host_binary
 from ..settings.loading import load_settings
 from ..settings.values import AgentChoice, Flags, Settings
 from .lock import is_locked
-from .opening import KITTIFY, check_role, find_repo_root, named_agents
+from .opening import KITTIFY, check_open_files, check_role, find_repo_root, named_agents
 from .state import RunStore
 
 
@@ -41,6 +41,7 @@ async def examine(given: Path | None) -> list[Finding]:
         findings.append(Finding("settings", f"{root / KITTIFY / 'orchestrator.yaml'} and SK_ORCH_*"))
     except OrchestratorError as problem:
         return [*findings, Finding("project and settings", problem=problem)]
+    findings.append(_open_files(settings.max_concurrent_wps))
     choice, agents = settings.agents, named_agents(settings.agents, os.environ)
     findings += [_last_run(root), *(_agents(choice, agents, role) for role in Role)]
     findings += [*_loose_reviewers(choice, agents), _sandboxes(choice, agents)]
@@ -52,6 +53,14 @@ def _platform() -> Finding:
     if sys.platform == "linux":
         return Finding("clean-up", "every process that an agent starts is ended with it")
     return Finding("clean-up", "no subreaper on this system: an agent's own group is ended, not what left it")
+
+
+def _open_files(agents: int) -> Finding:
+    try:
+        check_open_files(agents)
+    except OrchestratorError as problem:
+        return Finding("open files", problem=problem)
+    return Finding("open files", f"enough for {agents} agents at once")
 
 
 def _last_run(root: Path) -> Finding:

@@ -19,6 +19,7 @@ from ..host.contract.payloads import MissionState
 from ..host.program import HostEndpoint, find_host_binary
 from ..mission.context import AgentKit, policy_for
 from ..processes.agent_process import RunAgent
+from ..processes.open_files import most_open_files, open_files_for
 from ..settings.loading import load_settings
 from ..settings.values import AgentChoice, Flags, Settings
 
@@ -82,6 +83,7 @@ async def check_everything(request: Request) -> Opened:
         OrchestratorError: the first thing that is wrong, with its remedy.
     """
     settings = load_settings(request.repo_root / KITTIFY, request.environ, request.flags)
+    check_open_files(settings.max_concurrent_wps)
     agents = named_agents(settings.agents, request.environ)
     for role in Role:
         chosen = getattr(settings.agents, role.value)
@@ -95,6 +97,16 @@ async def check_everything(request: Request) -> Opened:
     mission = await host.mission_state()
     host.mission = mission.mission_slug
     return Opened(request, settings, agents, host, mission)
+
+
+def check_open_files(agents: int) -> None:
+    """Raises UsageError when this process may not have as many files open as so many agents at once need."""
+    needed, most = open_files_for(agents), most_open_files()
+    if 0 <= most < needed:
+        raise UsageError(
+            f"max_concurrent_wps: {agents} agents at once need {needed} open files, we may have {most}",
+            remedy="lower it, or raise the hard limit on open files (LimitNOFILE=, limits.conf)",
+        )
 
 
 def named_agents(choice: AgentChoice, environ: Mapping[str, str]) -> dict[str, Agent]:
