@@ -20,11 +20,13 @@ from ..mission.evidence import GitRepository, Repository
 from ..mission.mission import Mission
 from ..mission.slots import Slots
 from ..processes.agent_process import run_agent
+from ..processes.open_files import raise_open_files
 from ..processes.orphans import RUN_MARKER, adopt_orphans, sweep_run
 from ..report.board import Board, open_display
 from ..report.events import EventStream, JsonLines, Notice, RunEnded, RunStarted
 from ..report.lines import Lines
 from ..settings.loading import load_settings
+from .clock import SteadyClock
 from .lock import run_lock
 from .opening import KITTIFY, Opened, Request, check_everything
 from .plan import plan_lines
@@ -56,7 +58,8 @@ def supervise(request: Request, *, resume: bool) -> ExitCode:
     grace = load_settings(request.repo_root / KITTIFY, request.environ, request.flags).grace_seconds
     stop = StopControl(grace)
     with stop.handlers():
-        return trio.run(_stoppable, request, stop, resume)
+        raise_open_files()
+        return trio.run(_stoppable, request, stop, resume, clock=SteadyClock())
 
 
 async def _stoppable(request: Request, stop: StopControl, resume: bool) -> ExitCode:
