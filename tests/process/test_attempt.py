@@ -16,9 +16,9 @@ from attrs import define, evolve
 from tests.process.launch import Launch
 
 from spec_kitty_orchestrator.errors import OrchestratorError
-from spec_kitty_orchestrator.processes.agent_process import LogNotWritten
+from spec_kitty_orchestrator.processes.attempt_log import LogNotWritten
 from spec_kitty_orchestrator.processes.ending import EndedBy, Ending
-from spec_kitty_orchestrator.processes.keeper import CommandNotStarted
+from spec_kitty_orchestrator.processes.starting import CommandNotStarted, ProgramMissing
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the arena sees processes in /proc")
 
@@ -67,19 +67,19 @@ async def test_it_holds_no_pipe_of_ours(arena: Any, new_sink: Any) -> None:
     assert set(sink.stdout.decode().split()) <= {"0", "1", "2", "255"}
 
 
-async def test_a_log_can_be_followed_while_the_agent_works(arena: Any, new_sink: Any) -> None:
+async def test_a_log_can_be_followed_while_the_agent_works(
+    arena: Any, new_sink: Any, eventually: Any
+) -> None:
     launch = shell(arena, "echo ready; sleep 60")
     sink = new_sink()
-    seen = []
-
-    def look() -> None:
-        seen.append(launch.log_file.read_text())
-        scope.cancel()
-
-    sink.on_ready = look
-    with trio.CancelScope() as scope:
-        await run(launch, sink)
-    assert seen == ["ready\n"]
+    log, seen = launch.log_file, False
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(run, launch, sink)
+        seen = await trio.to_thread.run_sync(
+            eventually, lambda: log.exists() and log.read_text() == "ready\n"
+        )
+        nursery.cancel_scope.cancel()
+    assert seen
 
 
 @define
@@ -146,20 +146,39 @@ async def test_an_agent_that_ended_in_time_has_ended_by_itself_however_long_the_
 
 
 MISSING = {
-    "no such program": {"argv": ("/no/such/agent",)},
-    "not on the PATH": {"argv": ("no-such-agent-anywhere",)},
-    "not executable": {"argv": (__file__,)},
-    "no such folder": {"cwd": Path("/no/such/folder")},
-    "no prompt": {"stdin": Path("/no/such/prompt")},
+    "no such program": ({"argv": ("/no/such/agent",)}, ProgramMissing),
+    "not on the PATH": ({"argv": ("no-such-agent-anywhere",)}, ProgramMissing),
+    "a file on its way": ({"argv": ("/dev/null/agent",)}, ProgramMissing),
+    "not executable": ({"argv": (__file__,)}, ProgramMissing),
+    "no such folder": ({"cwd": Path("/no/such/folder")}, CommandNotStarted),
+    "no prompt": ({"stdin": Path("/no/such/prompt")}, CommandNotStarted),
+    "more words than the system takes": ({"argv": ("true", *["x" * 100_000] * 60)}, CommandNotStarted),
 }
 
 
-@pytest.mark.parametrize("change", MISSING.values(), ids=MISSING)
-async def test_what_cannot_be_started_says_why(arena: Any, new_sink: Any, change: dict[str, Any]) -> None:
+@pytest.mark.parametrize(("change", "error"), MISSING.values(), ids=MISSING)
+async def test_what_cannot_be_started_says_why_and_whose_fault_it_is(
+    arena: Any, new_sink: Any, change: dict[str, Any], error: type[CommandNotStarted]
+) -> None:
     launch = arena.launch("obey")
     launch = evolve(launch, command=evolve(launch.command, **change))
-    with pytest.raises(CommandNotStarted, match=r"cannot start .*(No such file|Permission denied)"):
+    words = r"cannot start .*(No such file|Permission denied|Not a directory|Argument list too long)"
+    with pytest.raises(CommandNotStarted, match=words) as caught:
         await run(launch, new_sink())
+    assert type(caught.value) is error
+
+
+@pytest.mark.parametrize("name", ["our-script", "./our-script"])
+async def test_a_script_without_its_interpreter_is_a_missing_program_and_names_it(
+    arena: Any, new_sink: Any, name: str
+) -> None:
+    (arena.folder / "our-script").write_text("#!/no/such/node --quiet\n")
+    (arena.folder / "our-script").chmod(0o755)
+    launch = arena.launch("obey")
+    path = f"{arena.folder}:{os.environ['PATH']}"
+    command = evolve(launch.command, argv=(name,), env={**launch.command.env, "PATH": path})
+    with pytest.raises(ProgramMissing, match=r"its interpreter is not: /no/such/node --quiet"):
+        await run(evolve(launch, command=command), new_sink())
 
 
 async def test_an_earlier_attempts_log_is_never_overwritten(arena: Any, new_sink: Any) -> None:
@@ -179,7 +198,7 @@ async def test_a_full_disk_stops_the_agent_with_a_reason(
         is_log = str(path).endswith(".log")
         return really_open("/dev/full", os.O_WRONLY) if is_log else really_open(path, *rest)
 
-    monkeypatch.setattr("spec_kitty_orchestrator.processes.agent_process.os.open", open_full)
+    monkeypatch.setattr("spec_kitty_orchestrator.processes.attempt_log.os.open", open_full)
     with pytest.raises(LogNotWritten, match="No space left"):
         await run(arena.launch("print_for_ever"), new_sink())
 

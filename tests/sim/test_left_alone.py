@@ -15,7 +15,9 @@ from trio.testing import MockClock
 
 from spec_kitty_orchestrator.errors import ExitCode
 from spec_kitty_orchestrator.mission.outcome import Ended
-from spec_kitty_orchestrator.processes.agent_process import LogNotWritten
+from spec_kitty_orchestrator.processes.attempt_log import LogNotWritten
+from spec_kitty_orchestrator.processes.starting import CommandNotStarted
+from spec_kitty_orchestrator.report.events import AgentDropped
 
 NewWorld = Callable[..., World]
 
@@ -85,6 +87,31 @@ def test_a_log_that_cannot_be_written_leaves_the_work_package_and_is_no_internal
     assert "internal error" not in "".join(end.lines)
 
 
+def test_what_the_machine_cannot_start_leaves_the_work_package_and_blames_no_agent(
+    new_world: NewWorld,
+) -> None:
+    world = new_world("WP01", "WP02")
+    start = world.start
+
+    async def without_processes(command, log_file, *rest):  # type: ignore[no-untyped-def]
+        if "WP01" in log_file.name:
+            raise CommandNotStarted("cannot start it: Resource temporarily unavailable")
+        return await start(command, log_file, *rest)
+
+    world.start = without_processes  # type: ignore[method-assign]
+    end = world.orchestrate()
+    assert end.exit_code is ExitCode.ATTENTION
+    assert world.lanes() == {"WP01": "in_progress", "WP02": "done"}
+    assert "Resource temporarily unavailable" in end.lines[1]
+    assert world.said(AgentDropped) == []
+    record = world.remember().work_packages["WP01"]
+    assert not record.tallies
+    assert (record.attempts[0].outcome, record.attempts[0].message) == (
+        "interrupted",
+        "cannot start it: Resource temporarily unavailable",
+    )
+
+
 def test_a_prompt_that_cannot_be_written_leaves_the_work_package_in_the_same_way(new_world: NewWorld) -> None:
     world = new_world("WP01", "WP02")
     in_the_way = world.log_dir() / "WP01-implementation-1.prompt.md"
@@ -93,6 +120,15 @@ def test_a_prompt_that_cannot_be_written_leaves_the_work_package_in_the_same_way
     assert end.exit_code is ExitCode.ATTENTION
     assert world.lanes() == {"WP01": "in_progress", "WP02": "done"}
     assert f"cannot write {in_the_way}: Is a directory" in end.lines[1]
+
+
+def test_a_folder_for_logs_that_cannot_be_made_leaves_the_work_packages(new_world: NewWorld) -> None:
+    world = new_world("WP01")
+    world.log_dir().parent.mkdir(parents=True)
+    world.log_dir().write_text("in the way")
+    end = world.orchestrate()
+    assert end.exit_code is ExitCode.ATTENTION
+    assert f"cannot make {world.log_dir()}: File exists" in end.lines[1]
 
 
 async def outcomes_of(world: World) -> dict[str, Ended]:

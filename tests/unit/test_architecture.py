@@ -45,7 +45,7 @@ WRITES_FILES = {
     "mission.attempt": "prompts, and files that an agent is given",
     "mission.checks": "the folder of its logs",
     "mission.mission": "a traceback, for a report",
-    "processes.agent_process": "an attempt's log",
+    "processes.attempt_log": "an attempt's log",
     "report.events": "events.jsonl",
     "run.lock": "the lock",
     "run.state": "the run state",
@@ -82,8 +82,8 @@ USES_TRIO = {
     "mission": {
         "attempt", "context", "evidence", "mission", "next_agent", "slots", "work_package", "workbench"
     },
-    "processes": {"agent_process", "keeper", "orphans"},
-    "run": {"opening", "session", "stopping"},
+    "processes": {"agent_process", "attempt_log", "keeper", "orphans"},
+    "run": {"clock", "opening", "session", "stopping"},
 }
 
 EFFECTS = {

@@ -34,7 +34,12 @@ _COMMON_WORDS = (
 _STOPPED_BY_US = {
     EndedBy.TIMEOUT: (FailureKind.TIMEOUT, "stopped at its time limit"),
     EndedBy.IDLE: (FailureKind.STALLED, "stopped after it had said nothing for too long"),
+    EndedBy.LOG_FULL: (FailureKind.LOG_FULL, "stopped after it had printed more than max_log_mb"),
 }
+
+# A script whose interpreter is looked for by env, as npm's are: `env: 'node': No such file or directory`.
+_INTERPRETER_MISSING = re.compile(r"(?:\S*/)?env: .+")
+_ENV_STATUSES = (126, 127)  # may not be executed; not found
 
 # OpenAI's code for a bill that is not paid; it comes as a 429, and waiting does not mend it.
 _UNPAID = re.compile(r"\binsufficient_quota\b")
@@ -79,6 +84,8 @@ def classify(
         # Words on stderr may be an hour old; only an error that nothing followed says why it hung.
         kind, words = _STOPPED_BY_US[by]
         return Failure(kind, f"{spec.agent_id}: {words}")
+    if ending.returncode in _ENV_STATUSES and _INTERPRETER_MISSING.fullmatch(transcript.stderr.strip()):
+        return Failure(FailureKind.NOT_INSTALLED, f"{spec.agent_id}: {_one_line(transcript.stderr)}")
     error = transcript.error or _stderr_error(spec, transcript.stderr)
     kind = _kind_of(spec, error) or spec.exit_kinds.get(ending.returncode or 0, FailureKind.CRASHED)
     message = f"{spec.agent_id}: {error.message or 'no final message'} ({_how(ending)})"

@@ -33,6 +33,7 @@ class FailureKind(str, enum.Enum):
     TIMEOUT = "timeout"
     STALLED = "stalled"
     CRASHED = "crashed"
+    LOG_FULL = "log_full"
     NO_VERDICT = "no_verdict"
     HANDOVER_REFUSED = "handover_refused"
     CHECKS_FAILED = "checks_failed"

@@ -11,16 +11,22 @@ from attrs import asdict, frozen
 from ..agents.agent import Agent
 from ..agents.failure import Failure
 from ..agents.spec import FailureKind, Role
-from ..agents.transcript import Transcript
+from ..agents.transcript import Transcript, TranscriptReader
+from ..errors import OrchestratorError
 from ..host.workspace import Workspace
-from ..processes.agent_process import Limits, LogNotWritten
+from ..processes.agent_process import Limits
+from ..processes.attempt_log import LogNotWritten
 from ..processes.identity import ProcessIdentity
-from ..processes.keeper import Command, CommandNotStarted
+from ..processes.keeper import Command
 from ..processes.orphans import RUN_MARKER
+from ..processes.starting import ProgramMissing
 from ..report.events import AttemptEnded, AttemptStarted, ProcessesSwept
 from ..report.times import utc_now
 from .context import RunContext
 from .records import INTERRUPTED, SUCCEEDED, AttemptRecord
+
+READ_AT_ONCE_BYTES = 16 * 1024
+"""Reading so much takes no longer than handing it to a thread is worth."""
 
 
 @frozen
@@ -47,6 +53,7 @@ async def run_attempt(run: RunContext, attempt: Attempt) -> AttemptResult:
 
     Raises:
         LogNotWritten: the log, or a file that the agent is given, cannot be written.
+        CommandNotStarted: it could not be started, and the agent is not to blame. Neither spends anything.
         trio.Cancelled: the run, or this work package, is being stopped; the agent is gone by then, and
             the attempt is recorded as interrupted, which spends nothing.
     """
@@ -58,6 +65,9 @@ async def run_attempt(run: RunContext, attempt: Attempt) -> AttemptResult:
         outcome = SUCCEEDED if result.failure is None else result.failure.kind.value
         record.message = "" if result.failure is None else result.failure.message
         record.usage = result.transcript.usage
+    except OrchestratorError as problem:
+        record.message = problem.message
+        raise
     finally:
         record.outcome = outcome
         record.seconds = trio.current_time() - started if record.seconds is None else record.seconds
@@ -74,14 +84,27 @@ async def _run(run: RunContext, attempt: Attempt, record: AttemptRecord) -> Atte
         run.save(attempt.wp_id)
 
     general = run.settings.agents
-    limits = Limits(agent.settings.timeout_seconds or general.timeout_seconds, general.idle_timeout_seconds)
+    limits = Limits(
+        agent.settings.timeout_seconds or general.timeout_seconds,
+        general.idle_timeout_seconds,
+        max_log_mib=run.settings.max_log_mb,
+    )
     try:
         ending = await run.agents.start(_command(run, attempt, log), log, limits, reader, note_keeper)
-    except CommandNotStarted as problem:
+    except ProgramMissing as problem:
         return AttemptResult(reader.finish(), Failure(FailureKind.NOT_INSTALLED, problem.message))
     record.seconds, record.swept = ending.seconds, ending.swept
-    transcript = reader.finish()
+    transcript = await _finish(reader)
     return AttemptResult(transcript, agent.judge(ending, transcript))
+
+
+async def _finish(reader: TranscriptReader) -> Transcript:
+    """What is long is read beside the event loop; a stop waits for it, or work that is done would be lost."""
+    if reader.unread_bytes <= READ_AT_ONCE_BYTES:
+        return reader.finish()
+    with trio.CancelScope(shield=True):
+        transcript = await trio.to_thread.run_sync(reader.finish)
+    return transcript  # noqa: RET504 - to mypy the scope may swallow what is raised in it
 
 
 def _command(run: RunContext, attempt: Attempt, log: Path) -> Command:
@@ -105,7 +128,10 @@ def _command(run: RunContext, attempt: Attempt, log: Path) -> Command:
 def _open_record(run: RunContext, attempt: Attempt) -> AttemptRecord:
     work_package = run.record(attempt.wp_id)
     number = work_package.next_number(attempt.role)
-    run.log_dir.mkdir(parents=True, exist_ok=True)
+    try:
+        run.log_dir.mkdir(parents=True, exist_ok=True)
+    except OSError as problem:
+        raise LogNotWritten(f"cannot make {run.log_dir}: {problem.strerror}") from problem
     # One that exists was left by a run that was killed before it could save.
     while (log := run.log_dir / f"{attempt.wp_id}-{attempt.role.value}-{number}.log").exists():
         number += 1

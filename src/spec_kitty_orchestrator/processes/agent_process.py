@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from pathlib import Path
@@ -12,34 +11,34 @@ import trio
 from attrs import evolve, frozen
 from trio.abc import ReceiveStream
 
-from ..errors import OrchestratorError
+from .attempt_log import AttemptLog
 from .bounds import DRAIN_SECONDS, EXIT_SECONDS
 from .ending import EndedBy, Ending
 from .identity import ProcessIdentity
 from .keeper import Command, Keeper, open_keeper
 
-CHUNK_BYTES = 64 * 1024
-"""A pipe's capacity: one read takes all that an agent could write meanwhile."""
-
-
-class LogNotWritten(OrchestratorError):
-    """An attempt's log or prompt could not be made or written: the disk is full, or a file is in the way."""
+CHUNK_BYTES = 16 * 1024
+"""Read at once. It is all read by the event loop: the more, the longer has everybody else to wait."""
+LOG_SHARE = 0.2
+"""Of `drain`, what is left for the log alone when something still holds the output open."""
 
 
 @frozen
 class Limits:
-    """How long an attempt may take, in seconds.
+    """How long an attempt may take, in seconds, and what it may print.
 
     Attributes:
         timeout: the whole attempt.
         idle_timeout: between two pieces of output; None: as long as it likes.
         exit_deadline, drain: see `bounds.py`.
+        max_log_mib: of output, in MiB.
     """
 
     timeout: float
     idle_timeout: float | None = None
     exit_deadline: float = EXIT_SECONDS
     drain: float = DRAIN_SECONDS
+    max_log_mib: float = 256.0
 
 
 class OutputSink(Protocol):
@@ -72,10 +71,10 @@ async def run_agent(
         on_start: is told the keeper's identity as soon as there is one.
 
     Raises:
-        CommandNotStarted: the program or the folder is missing, or may not be executed.
+        CommandNotStarted: it could not be started; ProgramMissing when the program itself is the reason.
         LogNotWritten: the log exists already or cannot be written; the agent has been stopped.
     """
-    with _Log(log_file) as log:
+    with AttemptLog(log_file, limits.max_log_mib) as log:
         async with open_keeper(command) as keeper:
             on_start(keeper.identity)
             ending = await _Agent(keeper, limits, sink, log).run()
@@ -83,56 +82,24 @@ async def run_agent(
     return ending
 
 
-class _Log:
-    """An attempt's own log, never an earlier one's; a chunk is in the file when `write` returns."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.trouble: OSError | None = None
-
-    def __enter__(self) -> _Log:
-        try:
-            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC
-            self._descriptor = os.open(self.path, flags, 0o600)
-        except OSError as error:
-            self.trouble = error
-            self.raise_trouble()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        os.close(self._descriptor)
-
-    def write(self, chunk: bytes) -> bool:
-        """Append; False when that is not possible, and the reason is kept."""
-        try:
-            while chunk:
-                chunk = chunk[os.write(self._descriptor, chunk) :]
-        except OSError as error:
-            self.trouble = error
-        return self.trouble is None
-
-    def raise_trouble(self) -> None:
-        if self.trouble is not None:
-            message = f"cannot write the log {self.path}: {self.trouble.strerror}"
-            raise LogNotWritten(message) from self.trouble
-
-
 class _Agent:
     """One agent at work. The deadline of `_waiting` is the nearest limit; readers move it as output comes."""
 
-    def __init__(self, keeper: Keeper, limits: Limits, sink: OutputSink, log: _Log) -> None:
+    def __init__(self, keeper: Keeper, limits: Limits, sink: OutputSink, log: AttemptLog) -> None:
         self._keeper, self._limits, self._sink, self._log = keeper, limits, sink, log
         self._started = self._last_output = trio.current_time()
         self._completed: float | None = None
         self._waiting = trio.CancelScope()
         self._serving = trio.CancelScope(shield=True)  # goes on while the agent is being stopped
-        self._all_read = trio.Event()
+        self._logging = trio.CancelScope(shield=True)
+        self._all_read, self._all_logged = trio.Event(), trio.Event()
 
     async def run(self) -> Ending:
         """Wait for the end, whatever brings it; see `run_agent`."""
         self._set_deadline()
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._serve)
+            nursery.start_soon(self._keep_log)
             try:
                 with self._waiting:
                     await self._keeper.wait()
@@ -148,9 +115,22 @@ class _Agent:
         self._keeper.stop()
         ending = await self._keeper.wait()
         with trio.move_on_after(self._limits.drain):
-            await self._all_read.wait()
-        self._serving.cancel()
+            with trio.move_on_after(self._limits.drain * (1 - LOG_SHARE)):
+                await self._all_read.wait()
+            self._serving.cancel()
+            self._log.close()
+            await self._all_logged.wait()
+        self._logging.cancel()
         return ending
+
+    async def _keep_log(self) -> None:
+        """Beside the wait: write the log; without one it is of no use to go on."""
+        try:
+            with self._logging:
+                await self._log.keep()
+        finally:
+            self._all_logged.set()
+            self._set_deadline()
 
     async def _serve(self) -> None:
         """Beside the wait: read both streams."""
@@ -165,23 +145,29 @@ class _Agent:
     async def _read(self, stream: ReceiveStream, feed: Callable[[bytes], None]) -> None:
         with suppress(trio.BrokenResourceError):
             while chunk := bytes(await stream.receive_some(CHUNK_BYTES)):
-                if not self._log.write(chunk):
-                    self._keeper.stop()
                 feed(chunk)
-                self._last_output = trio.current_time()
-                if self._completed is None and self._sink.complete:
-                    self._completed = self._last_output
-                self._set_deadline()
+                self._log.take(chunk)
+                self._heard()
+                await self._log.caught_up()
+                self._heard()
+
+    def _heard(self) -> None:
+        self._last_output = trio.current_time()
+        if self._completed is None and self._sink.complete:
+            self._completed = self._last_output
+        self._set_deadline()
 
     def _set_deadline(self) -> None:
         if not self._waiting.cancel_called:
             self._waiting.deadline = self._nearest_limit()[0]
 
     def _nearest_limit(self) -> tuple[float, EndedBy]:
-        """When the attempt is ended from outside, and what for."""
+        """When the attempt is ended from outside, and what for. One that waits for its log is not silent."""
+        if self._log.is_full or self._log.trouble is not None:
+            return float("-inf"), EndedBy.LOG_FULL
         if self._completed is not None:
             return self._completed + self._limits.exit_deadline, EndedBy.COMPLETED
         limits = [(self._started + self._limits.timeout, EndedBy.TIMEOUT)]
-        if self._limits.idle_timeout is not None:
+        if self._limits.idle_timeout is not None and not self._log.is_behind:
             limits.append((self._last_output + self._limits.idle_timeout, EndedBy.IDLE))
         return min(limits, key=lambda limit: limit[0])

@@ -14,6 +14,7 @@ class EndedBy(enum.Enum):
     COMPLETED = "completed"  # an agent whose transcript was complete did not exit; its success stands
     TIMEOUT = "timeout"
     IDLE = "idle"
+    LOG_FULL = "log full"
     KEEPER_LOST = "keeper lost"  # killed, or hung: how the command itself ended is not known
 
 

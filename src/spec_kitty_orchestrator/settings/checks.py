@@ -35,6 +35,7 @@ def problems_of(settings: Settings) -> list[Problem]:
         (("grace_seconds",), settings.grace_seconds, 0, 600),
         (("refresh_seconds",), settings.refresh_seconds, 1, None),
         (("check_timeout_seconds",), settings.check_timeout_seconds, 1, None),
+        (("max_log_mb",), settings.max_log_mb, 1, None),
         (("agents", "max_retries"), agents.max_retries, 0, 100),
         (("agents", "timeout_seconds"), agents.timeout_seconds, 1, None),
         (("agents", "idle_timeout_seconds"), agents.idle_timeout_seconds, 1, None),

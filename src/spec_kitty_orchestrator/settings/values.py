@@ -64,6 +64,7 @@ class Settings:
     setup: tuple[tuple[str, ...], ...] = ()
     checks: tuple[tuple[str, ...], ...] = ()
     check_timeout_seconds: float = 900.0
+    max_log_mb: float = 256.0
     agents: AgentChoice = AgentChoice()
     policy: PolicyModes = PolicyModes()
     host: HostSettings = HostSettings()

@@ -43,6 +43,8 @@ def failure(error: AgentError | str, agent_id: str = "codex") -> Failure:
         (ended(EndedBy.COMPLETED, None, 15), Transcript("", complete=True), FailureKind.CRASHED),
         (ended(EndedBy.TIMEOUT, None, 15), Transcript("half"), FailureKind.TIMEOUT),
         (ended(EndedBy.IDLE, None, 15), Transcript("half"), FailureKind.STALLED),
+        (ended(EndedBy.LOG_FULL, None, 15), DONE, None),
+        (ended(EndedBy.LOG_FULL, None, 15), Transcript("half"), FailureKind.LOG_FULL),
         (ended(EndedBy.KEEPER_LOST, None), Transcript("half"), FailureKind.CRASHED),
         # It was still trying again when it was stopped: the reason is what it tried against.
         (ended(EndedBy.TIMEOUT, None, 15), Transcript(error=AgentError("", 429)), FailureKind.RATE_LIMIT),
@@ -127,3 +129,21 @@ def test_an_exit_status_with_a_meaning_of_its_own() -> None:
 
 def test_a_long_message_is_cut() -> None:
     assert len(failure("x" * 5000).message) <= 400
+
+
+@pytest.mark.parametrize(
+    ("returncode", "stderr", "kind"),
+    [
+        (127, "/usr/bin/env: 'node': No such file or directory\n", FailureKind.NOT_INSTALLED),
+        (126, "env: node: Permission denied\n", FailureKind.NOT_INSTALLED),
+        (1, "env: 'node': No such file or directory\n", FailureKind.CRASHED),
+        (127, "I ran a script.\nenv: 'node': No such file or directory\n", FailureKind.CRASHED),
+    ],
+)
+def test_a_script_whose_interpreter_env_does_not_find_is_not_installed(
+    returncode: int, stderr: str, kind: FailureKind
+) -> None:
+    found = classify(CODEX, ended(returncode=returncode), Transcript(stderr=stderr))
+    assert found is not None
+    assert found.kind is kind
+    assert "env: " in found.message

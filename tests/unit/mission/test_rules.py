@@ -52,7 +52,15 @@ TABLE: list[tuple[FailureKind, int, Decision]] = [
     (K.NETWORK, NETWORK_PATIENCE + 1, NextAgent()),
     *[
         (kind, count, decision)
-        for kind in (K.TIMEOUT, K.STALLED, K.CRASHED, K.NO_VERDICT, K.HANDOVER_REFUSED, K.CHECKS_FAILED)
+        for kind in (
+            K.TIMEOUT,
+            K.STALLED,
+            K.CRASHED,
+            K.LOG_FULL,
+            K.NO_VERDICT,
+            K.HANDOVER_REFUSED,
+            K.CHECKS_FAILED,
+        )
         for count, decision in ((1, Retry(2.0)), (2, Retry(4.0)), (3, NextAgent()))
     ],
     (K.WORK_CHANGED, 1, LastPlace()),

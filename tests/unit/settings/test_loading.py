@@ -21,6 +21,7 @@ max_concurrent_wps: 3
 approval_lane: approved
 grace_seconds: 5
 refresh_seconds: 60
+max_log_mb: 100
 agents:
   implementation: [claude-code, mine]
   review: [codex]
@@ -288,6 +289,7 @@ def test_a_policy_beside_agents_that_are_wrong_themselves_is_no_second_error(tmp
         ("max_concurrent_wps", "1", "0", "64", "65"),
         ("grace_seconds", "0", "-0.5", "600", "600.5"),
         ("refresh_seconds", "1", "0.5", None, None),
+        ("max_log_mb", "1", "0.5", None, None),
         ("agents.max_retries", "0", "-1", "100", "101"),
         ("agents.timeout_seconds", "1", "0.5", None, None),
         ("agents.idle_timeout_seconds", "1", "0.5", None, None),
