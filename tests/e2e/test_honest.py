@@ -36,7 +36,7 @@ def test_done_means_that_this_commit_was_judged_on_its_branch_by_somebody_who_ch
             # A rework that is not committed.
             "WP01": {"implementation": [{}, {"commit": False}, {}]},
             # A dependent that commits nothing, whose lane holds another's commits.
-            "WP02": {"implementation": [{"commit": False}]},
+            "WP02": {"implementation": [{"files": {}, "commit": False}]},
             # Work on another branch of the worktree.
             "WP03": {
                 "implementation": [

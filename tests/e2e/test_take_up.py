@@ -122,15 +122,20 @@ def _bring_into_their_lanes(project):
     policy = ("--policy", json.dumps(POLICY))
 
     def start(wp_id, actor):
-        project.host_api("start-implementation", *_for(project, wp_id, actor), *policy)
+        return project.host_api("start-implementation", *_for(project, wp_id, actor), *policy)
 
     def move(wp_id, lane, *more, actor="someone"):
         project.host_api("transition", *_for(project, wp_id, actor), "--to", lane, *policy, *more)
 
+    def hand_over(wp_id):
+        workspace = start(wp_id, "someone")["workspace_path"]
+        project.git("-C", workspace, "commit", "-q", "--allow-empty", "-m", "Nothing to do")
+        move(wp_id, "for_review", *force)
+
     force = ("--force", "--note", "set up by a test")
     steps = [
         lambda: start("WP03", "someone"),
-        lambda: (start("WP04", "someone"), move("WP04", "for_review", *force)),
+        lambda: hand_over("WP04"),
         lambda: (start("WP05", "someone"), move("WP05", "in_review", *force)),
         lambda: move("WP06", "approved", *force),
         lambda: move("WP07", "canceled"),
