@@ -80,7 +80,14 @@ USES_TRIO = {
     "cli": {"abort", "agents", "doctor"},
     "host": {"client", "notes", "program"},
     "mission": {
-        "attempt", "context", "evidence", "mission", "next_agent", "slots", "work_package", "workbench"
+        "attempt",
+        "context",
+        "evidence",
+        "mission",
+        "next_agent",
+        "slots",
+        "work_package",
+        "workbench",
     },
     "processes": {"agent_process", "attempt_log", "keeper", "orphans"},
     "run": {"clock", "opening", "session", "stopping"},
