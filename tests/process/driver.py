@@ -25,6 +25,7 @@ from spec_kitty_orchestrator.processes.identity import ProcessIdentity
 from spec_kitty_orchestrator.processes.keeper import Command
 from spec_kitty_orchestrator.processes.open_files import raise_open_files
 from spec_kitty_orchestrator.processes.orphans import RUN_MARKER, adopt_orphans
+from spec_kitty_orchestrator.report.lines import Lines
 from spec_kitty_orchestrator.run.stopping import StopControl
 
 
@@ -45,10 +46,6 @@ class Sink:
 
     def feed_stderr(self, chunk: bytes) -> None:
         self._reader.feed_stderr(chunk)
-
-
-def say(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)
 
 
 async def attempt(
@@ -76,12 +73,12 @@ async def attempt(
     endings.append(ending.ended_by.name)
 
 
-async def main(order: dict[str, Any], control: StopControl) -> list[str]:
+async def main(order: dict[str, Any], control: StopControl, notice: Callable[[str], None]) -> list[str]:
     endings: list[str] = []
     async with trio.open_nursery() as nursery:
         work = trio.CancelScope()
         if not order.get("deaf"):
-            nursery.start_soon(partial(control.watch, work.cancel, say))
+            nursery.start_soon(partial(control.watch, work.cancel, notice))
         with work:
             async with trio.open_nursery() as attempts:
                 for what in order["attempts"]:
@@ -105,7 +102,8 @@ def run(order: dict[str, Any]) -> int:
             signal.signal(signal.SIGTERM, signal.SIG_IGN)
         adopt_orphans()
         print(os.getpid(), flush=True)
-        endings = trio.run(main, order, control)
+        with Lines() as display:
+            endings = trio.run(main, order, control, display.notice)
         with suppress(OSError):
             print(json.dumps(endings), flush=True)
     return control.exit_code or 0

@@ -24,13 +24,13 @@ def first_signal(signum: int) -> Callable[[Stage], tuple[int, list[str]]]:
     return end
 
 
-def second_signal(stage: Stage) -> tuple[int, list[str]]:
+def second_ctrl_c(stage: Stage) -> tuple[int, list[str]]:
     assert stage.orchestrator is not None
     assert stage.orchestrator.stderr is not None
     stage.signal(signal.SIGINT)
     line = stage.orchestrator.stderr.readline()
     assert not eventually(lambda: False, seconds=0.3)  # or it would count as the same event
-    stage.signal(signal.SIGTERM)
+    stage.signal(signal.SIGINT)
     returncode, stderr = stage.finish()
     return returncode, [line.strip(), *stderr.splitlines()]
 
@@ -74,8 +74,8 @@ ENDINGS = {
         ("run_away", "close_output", "stopped_grandchild", "final_then_stay"),
         129,
     ),
-    "a second signal": Ending(
-        second_signal,
+    "a second Ctrl-C": Ending(
+        second_ctrl_c,
         ("ignore", "stop_itself", "nameless_grandchild", "print_for_ever"),
         130,
         (STAGE_1, STAGE_2),

@@ -63,7 +63,7 @@ def test_the_first_signal_stops_all_agents(arena: Any, signum: int, status: int)
 
 
 @pytest.mark.parametrize("first", SIGNALS)
-def test_a_second_signal_kills_at_once(arena: Any, eventually: Any, first: int) -> None:
+def test_ctrl_c_after_any_signal_kills_at_once(arena: Any, eventually: Any, first: int) -> None:
     driver = drive(arena, *STAYING, grace=3600)
     os.kill(driver.pid, first)
     line = driver.process.stderr.readline()

@@ -17,7 +17,7 @@ PACKAGE = ROOT.name
 
 VALUES_AND_SERVICES = {"settings", "host", "agents", "processes", "errors"}
 USES = {
-    "cli": {"run", "demo", *VALUES_AND_SERVICES},
+    "cli": {"run", "demo", "report", *VALUES_AND_SERVICES},
     "run": {"mission", "report", "converter", *VALUES_AND_SERVICES},
     "mission": {"report", "worktree", *VALUES_AND_SERVICES},
     "settings": {"host", "agents", "converter", "errors"},
@@ -75,6 +75,8 @@ ACTS_ALL_THE_SAME = {
     "agents.__init__": {"os", "shutil"},  # where an agent's program is
     "agents.probe": {"trio"},  # which version it says it has
 }
+USES_THREADS = {"report.outlet", "report.board", "run.stopping"}
+"""What may block for ever is done there; all else is one thread's."""
 USES_TRIO = {
     "agents": {"probe"},
     "cli": {"abort", "agents", "doctor"},
@@ -284,6 +286,10 @@ def test_trio_is_used_where_the_table_says() -> None:
         name for name in MODULES if "trio" in {full.split(".")[0] for full in imports(name, MODULES[name])}
     }
     assert used == {f"{package}.{room}" for package, rooms in USES_TRIO.items() for room in rooms}
+
+
+def test_threads_are_used_where_the_table_says() -> None:
+    assert {name for name in MODULES if "threading" in imports(name, MODULES[name])} == USES_THREADS
 
 
 @pytest.mark.parametrize("name", [name for name in MODULES if package_of(name) == "cli"])

@@ -12,6 +12,7 @@ from ..errors import ExitCode
 from .orchestrate import repo_root_option
 
 if TYPE_CHECKING:
+    from ..report.outlet import Voice
     from ..run.state import RunState, RunStore
 
 
@@ -38,6 +39,7 @@ def abort(cleanup: bool, repo_root: Path | None) -> ExitCode:
     import trio
 
     from ..errors import UsageError
+    from ..report.outlet import Voice
     from ..run.lock import run_lock
     from ..run.opening import KITTIFY, find_repo_root
     from ..run.state import RunStore
@@ -46,14 +48,15 @@ def abort(cleanup: bool, repo_root: Path | None) -> ExitCode:
     store = RunStore(root / KITTIFY)
     if store.load() is None:
         raise UsageError(f"{root}: no run to abort")
-    trio.run(_end_everything, root, store)
-    with run_lock(root, store):
-        state = store.load()
-        if state is not None:
-            click.echo(_record(store, state))
-        if cleanup:
-            store.delete()
-            click.echo(f"deleted {store.path}; the worktrees belong to the host and stay")
+    with Voice() as say:
+        trio.run(_end_everything, root, store, say)
+        with run_lock(root, store):
+            state = store.load()
+            if state is not None:
+                say(_record(store, state))
+            if cleanup:
+                store.delete()
+                say(f"deleted {store.path}; the worktrees belong to the host and stay")
     return ExitCode.ACCEPTED
 
 
@@ -68,7 +71,7 @@ def _record(store: RunStore, state: RunState) -> str:
     return f"run {state.run_id} is recorded as aborted"
 
 
-async def _end_everything(root: Path, store: RunStore) -> None:
+async def _end_everything(root: Path, store: RunStore, say: Voice) -> None:
     """The live run, if there is one; and what a run that was killed may have left."""
     from ..errors import OrchestratorError
     from ..processes.orphans import sweep_run
@@ -85,10 +88,10 @@ async def _end_everything(root: Path, store: RunStore) -> None:
     except OrchestratorError:  # a broken configuration must not keep a run from being stopped
         grace = 10.0
     if is_locked(root) and state.process.is_alive():
-        click.echo(f"stopping run {state.run_id} (process {state.process.pid}) ...", err=True)
+        say(f"stopping run {state.run_id} (process {state.process.pid}) ...", err=True)
         by_itself = await stop_live_run(
-            state.process, grace, lambda seconds: click.echo(f"  waiting, {seconds:.0f} s", err=True)
+            state.process, grace, lambda seconds: say(f"  waiting, {seconds:.0f} s", err=True)
         )
-        click.echo("it stopped by itself" if by_itself else "it had to be killed", err=True)
+        say("it stopped by itself" if by_itself else "it had to be killed", err=True)
     for survivor in await sweep_run(state.run_id, grace):
-        click.echo(f"ended what was left: {survivor}", err=True)
+        say(f"ended what was left: {survivor}", err=True)

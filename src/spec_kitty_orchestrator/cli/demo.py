@@ -36,6 +36,7 @@ def run_demo(folder: Path | None) -> ExitCode:
     """
     from ..demo.run import make_demo, merge_and_try
     from ..host.program import find_host_binary
+    from ..report.outlet import Voice
     from .orchestrate import orchestrate
 
     host = find_host_binary(None, os.environ)
@@ -44,13 +45,14 @@ def run_demo(folder: Path | None) -> ExitCode:
     project = make_demo(root, host)
     click.echo(f"$ spec-kitty-orchestrator orchestrate --mission {project.mission} --repo-root {root}")
     code = orchestrate(project.mission, root)
-    if code is not ExitCode.ACCEPTED:
-        click.echo(f"Not accepted; see: spec-kitty-orchestrator status --repo-root {root}")
-        return code
-    click.echo(f"$ spec-kitty orchestrator-api merge-mission --mission {project.mission}")
-    printed = merge_and_try(project)
-    for path in sorted((root / "tally").glob("*.py")):
-        click.echo(f"built: {path.relative_to(root)}")
-    click.echo(f"$ python -m tally text.txt\n{printed}")
-    click.echo(f"The project is yours to look at: {root}")
+    with Voice() as say:
+        if code is not ExitCode.ACCEPTED:
+            say(f"Not accepted; see: spec-kitty-orchestrator status --repo-root {root}")
+            return code
+        say(f"$ spec-kitty orchestrator-api merge-mission --mission {project.mission}")
+        printed = merge_and_try(project)
+        for path in sorted((root / "tally").glob("*.py")):
+            say(f"built: {path.relative_to(root)}")
+        say(f"$ python -m tally text.txt\n{printed}")
+        say(f"The project is yours to look at: {root}")
     return code

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import importlib
+import io
 import os
+import signal
 import sys
 import tempfile
 import traceback
+from collections.abc import Callable
+from functools import partial
 from typing import NoReturn
 
 import click
@@ -57,19 +61,27 @@ def main() -> None:
 
 def run() -> NoReturn:
     """The program. Never shows a traceback; always ends with one of the documented exit codes."""
-    _fill_closed_streams()
+    last_words: Callable[[], object] | None = None
     try:
+        _interruptible(True)
+        _fill_closed_streams()
+        _show_every_character()
         _refuse_windows()
         code = main.main(prog_name=PROGRAM, standalone_mode=False)
     except click.ClickException as problem:
-        problem.show()
-        code = ExitCode.USAGE
+        code, last_words = ExitCode.USAGE, problem.show
     except (click.Abort, KeyboardInterrupt):
         code = ExitCode.INTERRUPTED
     except Exception as problem:  # noqa: BLE001 - the program's boundary: every error becomes a line
-        code = _tell(problem)
-    _flush()
-    sys.exit(int(code or 0))
+        code, line = _explain(problem)
+        last_words = partial(click.echo, line, err=True)
+    _leave(int(code or 0), last_words)
+
+
+def _interruptible(really: bool) -> None:
+    """Whether Ctrl-C raises KeyboardInterrupt, unless whoever started us has it ignored (a shell's `&`)."""
+    if signal.getsignal(signal.SIGINT) != signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler if really else signal.SIG_IGN)
 
 
 def _fill_closed_streams() -> None:
@@ -82,26 +94,46 @@ def _fill_closed_streams() -> None:
     sys.stderr = sys.stderr or os.fdopen(STDERR, "w", closefd=False)
 
 
+def _show_every_character() -> None:
+    """What a terminal or a file has no character for (LANG=C, latin-1) is shown as an escape."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
 def _refuse_windows() -> None:
     if sys.platform == "win32":
         raise UsageError("Windows is not supported", remedy="use Linux, macOS, or the Linux subsystem")
 
 
-def _tell(problem: Exception) -> ExitCode:
+def _explain(problem: Exception) -> tuple[ExitCode, str]:
     known = find_known(problem)
     if known is not None:
-        click.echo(f"error: {known}", err=True)
-        return known.exit_code
+        return known.exit_code, f"error: {known}"
     with tempfile.NamedTemporaryFile(
         "w", prefix="spec-kitty-orchestrator-", suffix=".txt", delete=False
     ) as file:
         traceback.print_exception(type(problem), problem, problem.__traceback__, file=file)
-    click.echo(f"error: internal error: {problem!r} (please report it, with {file.name})", err=True)
-    return ExitCode.INTERNAL
+    line = f"error: internal error: {problem!r} (please report it, with {file.name})"
+    return ExitCode.INTERNAL, line
+
+
+def _leave(code: int, last_words: Callable[[], object] | None) -> NoReturn:
+    """Exits. A reader that went away (`| head`, a closed terminal) or does not read changes nothing."""
+    _interruptible(False)
+    from ..report.outlet import LAST_WORDS_SECONDS, heard_or_not, within
+
+    def speak() -> None:
+        if last_words is not None:
+            heard_or_not(last_words)
+        _flush()
+
+    if not within(LAST_WORDS_SECONDS, speak):
+        os._exit(code)  # else the interpreter would wait for the reader, to flush once more
+    sys.exit(code)
 
 
 def _flush() -> None:
-    """A reader that went away (`| head`, a closed terminal) must not change the exit code while all ends."""
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()

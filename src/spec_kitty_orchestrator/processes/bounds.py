@@ -38,6 +38,8 @@ SAME_EVENT_SECONDS = 0.1
 """Signals this close are one event: a shell and the terminal both send SIGHUP, a wrapper passes Ctrl-C on."""
 KILLED_SECONDS = 10.0
 """What a process may need to be gone after SIGKILL."""
+HARD_EXIT_SECONDS = 15.0
+"""From the last bound of an orderly stop to the moment when the program leaves, whatever still hangs."""
 
 
 def orderly_stop_seconds(grace: float) -> float:
@@ -47,3 +49,9 @@ def orderly_stop_seconds(grace: float) -> float:
     the output.
     """
     return grace + KEEPER_SECONDS + SWEEP_SECONDS + DRAIN_SECONDS
+
+
+def hard_exit_seconds(grace: float, host_timeout: float) -> float:
+    """From the order to stop to the hard exit; agents and a change at the host end side by side."""
+    change = host_timeout + ROLLBACK_SECONDS + KEEPER_SECONDS
+    return max(orderly_stop_seconds(grace), change) + HARD_EXIT_SECONDS

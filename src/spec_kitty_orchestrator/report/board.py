@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import sys
+import threading
 import time
-from contextlib import suppress
+from functools import partial
 from typing import TextIO
 
-from attrs import define, field
+from attrs import define, evolve, field
 from rich.console import Console
 from rich.live import Live
 from rich.table import Table
@@ -24,8 +25,9 @@ from .events import (
     WpLeft,
 )
 from .lines import Lines
+from .outlet import LAST_WORDS_SECONDS, MOST_WAITING, Outlet, heard_or_not, not_shown
 
-REDRAWS_PER_SECOND = 4
+REDRAW_SECONDS = 0.5
 NOTE_WIDTH = 60  # characters; the whole line is in events.jsonl
 
 
@@ -82,41 +84,69 @@ class _Rows:
 
 
 class Board:
-    """A table that is redrawn in place, one row for each work package, as long as there is a terminal."""
+    """A table that is redrawn in place, one row for each work package, as long as there is a terminal.
+
+    All of it is drawn in a thread; rows are never dropped, and only they are shared, under the lock.
+    """
 
     def __init__(self, console: Console) -> None:
         self._rows = _Rows()
+        self._lock = threading.Lock()
+        self._console = console
         self._live = Live(
             console=console,
             get_renderable=self._table,
-            refresh_per_second=REDRAWS_PER_SECOND,
             auto_refresh=False,
+            redirect_stdout=False,
+            redirect_stderr=False,
+        )
+        self._outlet = Outlet(
+            MOST_WAITING,
+            missed=lambda count: self._print(not_shown(count)),
+            every=REDRAW_SECONDS,
+            idle=partial(heard_or_not, self._redraw),
         )
 
     def __enter__(self) -> Board:
-        self._live.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        with suppress(OSError):
-            self._live.stop()
+        self._outlet.put(partial(heard_or_not, self._draw_at_last))
+        self._outlet.close(LAST_WORDS_SECONDS)
 
     def __call__(self, event: Event) -> None:
-        with suppress(OSError):
-            if not self._rows.take(event):
-                self._live.console.print(event.line, markup=False)
+        with self._lock:
+            has_row = self._rows.take(event)
+        if not has_row:
+            self.notice(event.line)
+
+    def notice(self, line: str) -> None:
+        """Shows a line above the table."""
+        self._outlet.put(partial(self._print, line))
+
+    # In the thread.
+
+    def _print(self, line: str) -> None:
+        heard_or_not(partial(self._console.print, line, markup=False))
+
+    def _redraw(self) -> None:
+        if self._rows.title:  # before the run has begun there is nothing to show
+            self._live.start()
             self._live.refresh()
 
-    def tick(self) -> None:
-        """Redraws the times."""
-        with suppress(OSError):
-            self._live.refresh()
+    def _draw_at_last(self) -> None:
+        if self._rows.title:
+            self._live.start()
+        self._live.stop()
 
     def _table(self) -> Table:
-        table = Table(title=self._rows.title, title_justify="left", expand=False)
+        with self._lock:
+            title = self._rows.title
+            rows = [(wp_id, evolve(row)) for wp_id, row in sorted(self._rows.by_wp.items())]
+        table = Table(title=title, title_justify="left", expand=False)
         for heading in ("WP", "lane", "now", "for", "attempts", "note"):
             table.add_column(heading)
-        for wp_id, row in sorted(self._rows.by_wp.items()):
+        for wp_id, row in rows:
             seconds = "" if row.since is None else f"{time.monotonic() - row.since:.0f} s"
             note = row.note if len(row.note) <= NOTE_WIDTH else row.note[:NOTE_WIDTH] + "…"
             cells = (wp_id, row.lane, row.doing, seconds, str(row.attempts), " ".join(note.split()))

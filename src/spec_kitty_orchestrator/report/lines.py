@@ -5,25 +5,25 @@ from __future__ import annotations
 from typing import TextIO
 
 from .events import Event
+from .outlet import Voice
 from .times import utc_now
 
 
 class Lines:
-    """One line for each event, with the time of day; a reader that has gone away is no trouble."""
+    """One line for each event, with the time of day; notices go to stderr."""
 
-    def __init__(self, stream: TextIO) -> None:
-        self._stream: TextIO | None = stream
+    def __init__(self, stdout: TextIO | None = None, stderr: TextIO | None = None) -> None:
+        self._say = Voice(stdout, stderr)
 
     def __enter__(self) -> Lines:
         return self
 
     def __exit__(self, *_: object) -> None:
-        return None
+        self._say.__exit__()
 
     def __call__(self, event: Event) -> None:
-        if self._stream is None:
-            return
-        try:
-            print(f"{utc_now()[11:19]} {event.line}", file=self._stream, flush=True)
-        except (OSError, ValueError):
-            self._stream = None
+        self._say(f"{utc_now()[11:19]} {event.line}")
+
+    def notice(self, line: str) -> None:
+        """Shows a line that is no event."""
+        self._say(line, err=True)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import AsyncIterator
+from contextlib import ExitStack, asynccontextmanager
 
 import click
 import trio
@@ -20,6 +19,7 @@ from ..mission.evidence import GitRepository, Repository
 from ..mission.mission import Mission
 from ..mission.slots import Slots
 from ..processes.agent_process import run_agent
+from ..processes.bounds import hard_exit_seconds
 from ..processes.open_files import raise_open_files
 from ..processes.orphans import RUN_MARKER, adopt_orphans, sweep_run
 from ..report.board import Board, open_display
@@ -31,7 +31,7 @@ from .lock import run_lock
 from .opening import KITTIFY, Opened, Request, check_everything
 from .plan import plan_lines
 from .state import RunState, RunStatus, RunStore, open_state
-from .stopping import StopControl
+from .stopping import StopControl, exit_hard_when_late
 
 HOW_TO_GO_ON = "go on with: spec-kitty-orchestrator resume"
 
@@ -55,25 +55,26 @@ def supervise(request: Request, *, resume: bool) -> ExitCode:
     Raises:
         OrchestratorError: it could not be started, or the host broke.
     """
-    grace = load_settings(request.repo_root / KITTIFY, request.environ, request.flags).grace_seconds
-    stop = StopControl(grace)
-    with stop.handlers():
+    settings = load_settings(request.repo_root / KITTIFY, request.environ, request.flags)
+    stop = StopControl(settings.grace_seconds)
+    exit_hard_when_late(stop, hard_exit_seconds(settings.grace_seconds, settings.host.timeout_seconds))
+    with stop.handlers(), open_display() as display:
         raise_open_files()
-        return trio.run(_stoppable, request, stop, resume, clock=SteadyClock())
+        return trio.run(_stoppable, request, stop, display, resume, clock=SteadyClock())
 
 
-async def _stoppable(request: Request, stop: StopControl, resume: bool) -> ExitCode:
+async def _stoppable(request: Request, stop: StopControl, display: Board | Lines, resume: bool) -> ExitCode:
     code = ExitCode.INTERNAL
     async with trio.open_nursery() as nursery:
         work = trio.CancelScope()
-        nursery.start_soon(stop.watch, work.cancel, _say)
+        nursery.start_soon(stop.watch, work.cancel, display.notice)
         with work:
-            code = await _supervise(request, stop, resume)
+            code = await _supervise(request, stop, display, resume)
         nursery.cancel_scope.cancel()
     return stop.exit_code if work.cancelled_caught and stop.exit_code is not None else code
 
 
-async def _supervise(request: Request, stop: StopControl, resume: bool) -> ExitCode:
+async def _supervise(request: Request, stop: StopControl, display: Board | Lines, resume: bool) -> ExitCode:
     store = RunStore(request.repo_root / KITTIFY)
     before = store.load()  # a damaged file is told before anything else is done
     with ExitStack() as held:
@@ -89,9 +90,9 @@ async def _supervise(request: Request, stop: StopControl, resume: bool) -> ExitC
         adopt_orphans()
         run = open_run(opened, store, state, opened.agent_kit(run_agent, stop.kill_now))
         session = Session(opened, store, state, stop, run)
-        with open_display() as display, session.recording(display):
+        async with session.recording(display):
             session.tell_what_begins(swept, resumed=resume)
-            return await session.run_mission(display)
+            return await session.run_mission()
 
 
 def open_run(
@@ -148,21 +149,17 @@ class Session:
             if agent.program is None:
                 emit(Notice(f"{agent_id} is not installed; the run goes on without it"))
 
-    async def run_mission(self, display: Board | Lines) -> ExitCode:
-        """The mission, with the display's clock beside it."""
-        async with trio.open_nursery() as nursery:
-            if isinstance(display, Board):
-                nursery.start_soon(_redraw, display)
-            end = await Mission(self.run, self.opened.mission).orchestrate()
-            nursery.cancel_scope.cancel()
+    async def run_mission(self) -> ExitCode:
+        """The mission to its end."""
+        end = await Mission(self.run, self.opened.mission).orchestrate()
         finished = end.exit_code in (ExitCode.ACCEPTED, ExitCode.ATTENTION)
         self._end(RunStatus.FINISHED if finished else RunStatus.STOPPED, end)
         return end.exit_code
 
-    @contextmanager
-    def recording(self, display: Board | Lines) -> Iterator[None]:
+    @asynccontextmanager
+    async def recording(self, display: Board | Lines) -> AsyncIterator[None]:
         """Whatever ends the run, its status says so, and its events are on the disk."""
-        lines = JsonLines(self.run.log_dir / "events.jsonl")
+        lines = JsonLines(self.run.log_dir / "events.jsonl", display.notice)
         self.run.events.add(lines)
         self.run.events.add(display)
         try:
@@ -171,7 +168,8 @@ class Session:
             self._end(*_how_it_broke_off(problem, self.stop.exit_code or ExitCode.INTERRUPTED))
             raise
         finally:
-            lines.close()
+            with trio.CancelScope(shield=True):
+                await trio.to_thread.run_sync(lines.close)
 
     def _end(self, status: RunStatus, end: MissionEnd) -> None:
         self.state.status, self.state.reason = status, "\n".join(end.lines)
@@ -192,13 +190,3 @@ def _how_it_broke_off(problem: BaseException, stopped: ExitCode) -> tuple[RunSta
 def _is_cancellation(problem: BaseException) -> bool:
     inside = getattr(problem, "exceptions", ())
     return isinstance(problem, trio.Cancelled) or (bool(inside) and all(map(_is_cancellation, inside)))
-
-
-async def _redraw(board: Board) -> None:
-    while True:
-        await trio.sleep(0.5)
-        board.tick()
-
-
-def _say(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)

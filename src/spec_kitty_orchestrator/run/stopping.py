@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import signal
+import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterator
+from functools import partial
+from queue import SimpleQueue
 from types import FrameType
 
 import trio
@@ -14,6 +19,7 @@ import trio
 from ..errors import ExitCode, UsageError
 from ..processes.bounds import KILLED_SECONDS, SAME_EVENT_SECONDS, orderly_stop_seconds
 from ..processes.identity import ProcessIdentity
+from ..report.outlet import LAST_WORDS_SECONDS, within
 
 EXIT_CODES: dict[int, ExitCode] = {
     signal.SIGINT: ExitCode.INTERRUPTED,
@@ -29,9 +35,11 @@ class StopControl:
 
     Attributes:
         stopping: set by the first signal.
-        kill_now: set by the second.
+        kill_now: set by Ctrl-C (SIGINT) after it. SIGTERM and SIGHUP then change nothing: `abort` and service
+            managers send them to a run that a person has stopped already.
         exit_code: what the program exits with because of the first signal, else None.
         grace: seconds that agents have between the first signal and SIGKILL.
+        orders: every signal, at the moment when it comes; for `exit_hard_when_late`.
     """
 
     def __init__(self, grace: float = 10.0) -> None:
@@ -39,6 +47,7 @@ class StopControl:
         self.kill_now = trio.Event()
         self.exit_code: ExitCode | None = None
         self.grace = grace
+        self.orders: SimpleQueue[int] = SimpleQueue()  # of all queues the one that a signal handler may use
         self._arrived: deque[int] = deque()
         self._arrival = trio.Event()
         self._token: trio.lowlevel.TrioToken | None = None
@@ -67,27 +76,26 @@ class StopControl:
 
         Args:
             cancel: ends admission and cancels all work, at the first signal.
-            say: shows one line at each stage; a terminal that is gone is no trouble.
+            say: shows one line at each stage, after it has begun; must not wait for a reader.
         """
         with contextlib.ExitStack() as stack:
             if not self._handling:
                 stack.enter_context(self.handlers())
             stack.callback(setattr, self, "_token", None)
             self._token = trio.lowlevel.current_trio_token()
-            self._stop(await self._next_signal(), say)
+            signum = await self._next_signal()
+            self.exit_code = EXIT_CODES[signum]
+            self.stopping.set()
             cancel()
+            name = "Ctrl-C" if signum == signal.SIGINT else signal.Signals(signum).name
+            say(f"{name}: stopping; agents have {self.grace:g} s to end. Ctrl-C now kills them at once.")
             await trio.sleep(SAME_EVENT_SECONDS)
             self._arrived.clear()
-            await self._next_signal()
-            _say(say, "Killing everything that still runs.")
+            while await self._next_signal() != signal.SIGINT:
+                pass  # it asks for what is being done
             self.kill_now.set()
+            say("Killing everything that still runs.")
             await trio.sleep_forever()
-
-    def _stop(self, signum: int, say: Callable[[str], None]) -> None:
-        self.exit_code = EXIT_CODES[signum]
-        self.stopping.set()
-        name = "Ctrl-C" if signum == signal.SIGINT else signal.Signals(signum).name
-        _say(say, f"{name}: stopping; agents have {self.grace:g} s to end. Again: they are killed at once.")
 
     async def _next_signal(self) -> int:
         while not self._arrived:
@@ -98,13 +106,26 @@ class StopControl:
 
     def _take(self, signum: int, _frame: FrameType | None) -> None:
         self._arrived.append(signum)
+        self.orders.put(signum)
         if self._token is not None:
             self._token.run_sync_soon(self._arrival.set)
 
 
-def _say(say: Callable[[str], None], line: str) -> None:
-    with contextlib.suppress(OSError, ValueError):  # the terminal is closed
-        say(line)
+def exit_hard_when_late(stop: StopControl, seconds: float) -> None:
+    """From now on: so many seconds after the first order to stop the program is gone, whatever still hangs.
+
+    The keepers then end what is left below them. A program that ends in time ends this with it.
+    """
+    threading.Thread(target=_exit_hard_when_late, args=(stop.orders, seconds), daemon=True).start()
+
+
+def _exit_hard_when_late(orders: SimpleQueue[int], seconds: float) -> None:
+    code = EXIT_CODES[orders.get()]
+    for _ in range(math.ceil(seconds)):  # in small pieces: what sleeps while we are suspended is over then
+        time.sleep(seconds / math.ceil(seconds))
+    line = f"Not everything could be ended in {seconds:g} s; leaving it to the keepers."
+    within(LAST_WORDS_SECONDS, partial(os.write, 2, f"{line}\n".encode()))
+    os._exit(code)
 
 
 async def stop_live_run(

@@ -53,9 +53,10 @@ def test_a_reader_that_goes_away_does_not_end_the_run() -> None:
         def write(self, _: str) -> int:
             raise BrokenPipeError
 
-    with Lines(Closed()) as display:
+    with Lines(Closed(), Closed()) as display:
         for event in HISTORY:
             display(event)
+        display.notice("stopping")
 
 
 def test_a_pipe_gets_lines() -> None:
@@ -88,11 +89,13 @@ def test_every_kind_of_event_is_in_the_history() -> None:
 
 def test_the_stream_holds_every_event_with_its_fields(tmp_path: Path) -> None:
     path = tmp_path / "run-1" / "events.jsonl"
-    lines = events.JsonLines(path)
+    told: list[str] = []
+    lines = events.JsonLines(path, told.append)
     stream = events.EventStream(lines)
     for event in HISTORY:
         stream.emit(event)
     lines.close()
+    assert told == []
     stored = [json.loads(line) for line in path.read_text().splitlines()]
     assert [each["event"] for each in stored] == [type(event).__name__ for event in HISTORY]
     assert stored[3]["outcome"] == "crashed"

@@ -28,6 +28,10 @@ HISTORIES = {
     "one event that is told twice": ([HUP, HUP], ExitCode.HUNG_UP, 1),
     "what was told twice is forgotten": ([HUP, HUP, LATER], ExitCode.HUNG_UP, 1),
     "told once more before the pause is over": ([INT, SHORTLY, INT, LATER], ExitCode.INTERRUPTED, 1),
+    "Ctrl-C and then abort": ([INT, LATER, TERM], ExitCode.INTERRUPTED, 1),
+    "abort twice": ([TERM, LATER, TERM, LATER, TERM], ExitCode.TERMINATED, 1),
+    "Ctrl-C and then the terminal is closed": ([INT, LATER, HUP], ExitCode.INTERRUPTED, 1),
+    "Ctrl-C after one that changed nothing": ([INT, LATER, TERM, LATER, INT], ExitCode.INTERRUPTED, 2),
     "a second signal after one that was told twice": ([INT, INT, LATER, INT], ExitCode.INTERRUPTED, 2),
     "a third time": ([INT, LATER, INT, LATER, INT], ExitCode.INTERRUPTED, 2),
 }
@@ -103,16 +107,22 @@ async def test_after_a_stop_a_late_signal_does_not_change_how_the_program_ends(
     assert control.exit_code is ExitCode.TERMINATED
 
 
-async def test_a_terminal_that_is_gone_does_not_spoil_the_stop() -> None:
-    def fail(_: str) -> None:
-        raise OSError(5, "Input/output error")
-
-    control = StopControl()
+async def test_each_stage_begins_before_it_is_told(autojump_clock: trio.testing.MockClock) -> None:
+    control, begun = StopControl(), []
+    done: list[str] = []
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(control.watch, nursery.cancel_scope.cancel, fail)
+        nursery.start_soon(
+            control.watch,
+            lambda: done.append("work is cancelled"),
+            lambda _: begun.append((*done, control.kill_now.is_set())),
+        )
         await trio.testing.wait_all_tasks_blocked()
-        signal.raise_signal(signal.SIGHUP)
-    assert control.stopping.is_set()
+        signal.raise_signal(INT)
+        await trio.sleep(LATER)
+        signal.raise_signal(INT)
+        await trio.testing.wait_all_tasks_blocked()
+        nursery.cancel_scope.cancel()
+    assert begun == [("work is cancelled", False), ("work is cancelled", True)]
 
 
 async def test_a_run_that_is_gone_is_not_signalled_even_if_its_pid_lives() -> None:
