@@ -3,9 +3,8 @@
 `keeper.py` runs `main` with CONTROL REPORT FIRST_SIGNAL PATIENCE GRACE ARGV... and with the folder, the
 environment and the three standard streams that the command shall have. `CONTROL` and `REPORT` are inherited
 pipe ends. `CONTROL` is the lifeline: its other end is held by the orchestrator alone, so end-of-file means
-that the orchestrator is dead; a byte on it is an order (`T`: stop, `K`: kill at once). `REPORT` carries one
-Python literal on a line for each event, `started` or `failed`, `exited`, and at last `done`; importing json
-would cost a fifth of the start.
+that the orchestrator is dead; a byte on it is an order (`T`: stop, `K`: kill at once). `REPORT` carries a
+Python literal for each event, `started` or `failed`, `exited`, at last `done`; json would load too slowly.
 
 It ends in one of three ways (the command exited; somebody asked; the lifeline closed) and in each the order
 is the same: a polite signal to every descendant, a while, SIGKILL to whatever is left, until the kernel says
@@ -66,9 +65,8 @@ def read_stat(pid: int) -> tuple[str, str, int]:
 def children_by_scan() -> dict[int, list[int]]:
     """For kernels without `children` files: every process by its parent."""
     tree: dict[int, list[int]] = {}
-    for entry in os.listdir("/proc"):
-        if entry.isdigit():
-            tree.setdefault(read_stat(int(entry))[2], []).append(int(entry))
+    for pid in (int(entry) for entry in os.listdir("/proc") if entry.isdigit()):
+        tree.setdefault(read_stat(pid)[2], []).append(pid)
     return tree
 
 
@@ -97,7 +95,7 @@ def note(swept: dict[int, str], pid: int) -> None:
 def kill_with_groups(pids: Iterable[int], swept: dict[int, str]) -> None:
     """SIGKILL descendants and their groups: a group dies as one, so that no fork in it slips through.
 
-    Our descendants' sessions, and so their groups, are their own, save for one that has not yet left ours.
+    Their sessions are their own; only one that has not yet left our session is in our group.
     """
     done = {os.getpgrp()}
     for pid in pids:
@@ -113,8 +111,8 @@ def kill_with_groups(pids: Iterable[int], swept: dict[int, str]) -> None:
 def kill_all(find: Find, swept: dict[int, str], until: float) -> Iterator[float]:
     """SIGKILL what `find` finds, at least once, until that is None or it is late; yields how long to pause.
 
-    There is no pause while new ones appear: what forks as it flees is caught only in a rush. One that cannot
-    be killed hides its own children: when nothing else is new, `find(True)` looks below it.
+    No pause while new ones appear: what forks as it flees is caught only in a rush. One that cannot be killed
+    hides its own children: when nothing else is new, `find(True)` looks below it.
     """
     seen: set[int] = set()
     while (found := find(False)) is not None:
@@ -175,8 +173,7 @@ class KeeperProcess:
 
     def start(self, argv: list[str]) -> None:
         """Fork and execute, or raise OSError; then let go of the streams: end-of-file is the command's."""
-        trouble, troubled = os.pipe()
-        keeper = os.getpid()
+        (trouble, troubled), keeper = os.pipe(), os.getpid()
         self.command = os.fork()
         if self.command == 0:
             try:
@@ -291,6 +288,10 @@ def main(control: str, report: str, first_signal: str, patience: str, grace: str
         os.set_inheritable(fd, False)
     become_subreaper()
     keeper = KeeperProcess(int(control), int(report), int(first_signal), float(patience), float(grace))
+    keeper.step(0)
+    if keeper.kill_ordered or keeper.stop_at < float("inf"):  # an order came first, or we are orphaned
+        keeper.report(done=True, swept=[])
+        os._exit(0)
     try:
         keeper.start(list(argv))
     except OSError as error:
