@@ -8,7 +8,7 @@ import time
 import pytest
 from tests.process.stage import Stage, eventually
 
-from spec_kitty_orchestrator.processes.keeper import KEEPER_SECONDS
+from spec_kitty_orchestrator.processes.bounds import ROLLBACK_SECONDS
 from spec_kitty_orchestrator.run.state import RunStatus
 
 HANG = """
@@ -61,18 +61,43 @@ def test_a_change_that_hangs_is_given_its_deadline_and_then_stopped(stage: Stage
     assert stage.status() is RunStatus.INTERRUPTED
 
 
-def test_a_second_signal_ends_a_change_that_hangs_at_once(stage: Stage) -> None:
-    stage.cast(host={"timeout_seconds": 20})
+def test_a_second_ctrl_c_has_a_change_roll_back_at_once(stage: Stage) -> None:
+    stage.start_held()
+    stage.signal(signal.SIGINT)
+    assert not eventually(stage.is_interrupted, seconds=0.3)  # nor is it the same event any more
+    stage.signal(signal.SIGINT)
+    returncode, stderr = stage.finish()
+    assert stage.is_interrupted()
+    assert stage.left() == []
+    assert [returncode, len(stderr.splitlines())] == [130, 2]
+    assert stage.status() is RunStatus.INTERRUPTED
+
+
+def test_a_change_that_does_not_roll_back_is_killed_after_a_while(stage: Stage) -> None:
+    stage.cast(host={"timeout_seconds": 60})
     hanging(stage, "start-implementation", DEAF)
     stage.signal(signal.SIGINT)
     assert not eventually(lambda: False, seconds=0.3)  # or it would count as the same event
     second = time.monotonic()
     stage.signal(signal.SIGINT)
-    returncode, stderr = stage.finish()
-    assert time.monotonic() - second < KEEPER_SECONDS  # it was killed, and neither timed out nor given up
+    assert stage.finish()[0] == 130
+    assert ROLLBACK_SECONDS < time.monotonic() - second < 60.0
     assert stage.left() == []
-    assert [returncode, len(stderr.splitlines())] == [130, 2]
-    assert stage.status() is RunStatus.INTERRUPTED
+
+
+def test_abort_after_ctrl_c_lets_a_change_come_to_its_end(stage: Stage) -> None:
+    stage.start_held()
+    stage.signal(signal.SIGINT)
+    assert not eventually(stage.is_interrupted, seconds=0.3)  # nor is it the same event any more
+    abort = stage.arena.start("abort")
+    assert not eventually(stage.is_interrupted, seconds=1)
+    stage.release()
+    done = stage.arena.finish(abort)
+    assert [done.returncode, stage.finish()[0]] == [0, 130]
+    assert "it stopped by itself" in done.stderr
+    assert not stage.is_interrupted()
+    assert stage.arena.lanes()["WP01"] == "in_progress"
+    assert stage.status() is RunStatus.ABORTED
 
 
 def test_a_killed_orchestrator_leaves_no_host_that_hangs_in_a_read(stage: Stage) -> None:

@@ -15,7 +15,8 @@ from trio.abc import ReceiveStream
 
 from ..errors import HostError
 from ..processes.bounds import ORPHANED_CHANGE_SECONDS, ROLLBACK_SECONDS
-from ..processes.keeper import Command, open_keeper
+from ..processes.ending import Ending
+from ..processes.keeper import Command, Keeper, open_keeper
 from ..processes.starting import CommandNotStarted, ProgramMissing
 from .errors import Completed, HostMissing
 
@@ -68,9 +69,9 @@ def find_host_binary(setting: str | None, environ: Mapping[str, str]) -> Path:
 class HostUnderKeeper:
     """Runs the real host under a keeper, so that no host process outlives us, not even on `kill -9`.
 
-    Being in a session of its own, it gets no Ctrl-C from the terminal either. When the call is cancelled,
-    one that changes something is interrupted, and killed only after `ROLLBACK_SECONDS`; one that only
-    reads is killed.
+    Being in a session of its own, it gets no Ctrl-C from the terminal either. When the call is cancelled, or
+    everything is to be killed now, one that changes something is interrupted, and killed only after
+    `ROLLBACK_SECONDS`; one that only reads is killed.
     """
 
     def __init__(self, endpoint: HostEndpoint) -> None:
@@ -83,7 +84,7 @@ class HostUnderKeeper:
             async with open_keeper(self._command(args, mutating)) as keeper, trio.open_nursery() as readers:
                 readers.start_soon(stdout.fill, keeper.stdout)
                 readers.start_soon(stderr.fill, keeper.stderr)
-                ending = await keeper.wait()
+                ending = await self._end_of(keeper)
         except ProgramMissing as exc:
             raise HostMissing(exc.message, remedy=INSTALL_HOST) from exc
         except CommandNotStarted as exc:
@@ -91,6 +92,17 @@ class HostUnderKeeper:
         # As the standard library has it, negative for a signal; a lost keeper took the host with it.
         status = -(ending.signal or signal.SIGKILL) if ending.returncode is None else ending.returncode
         return Completed(status, bytes(stdout.kept), bytes(stderr.kept))
+
+    async def _end_of(self, keeper: Keeper) -> Ending:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._stop_when_all_is_killed, keeper)
+            ending = await keeper.wait()
+            nursery.cancel_scope.cancel()
+        return ending
+
+    async def _stop_when_all_is_killed(self, keeper: Keeper) -> None:
+        await self.endpoint.kill_now.wait()
+        keeper.stop()
 
     def _command(self, args: Sequence[str], mutating: bool) -> Command:
         given = os.environ if self.endpoint.environ is None else self.endpoint.environ
@@ -101,8 +113,6 @@ class HostUnderKeeper:
             first_signal=signal.SIGINT if mutating else signal.SIGKILL,
             patience=ORPHANED_CHANGE_SECONDS if mutating else 0.0,
             grace=ROLLBACK_SECONDS if mutating else 0.0,
-            # A change is shielded from the first order to stop; the second one means everything, at once.
-            kill_now=self.endpoint.kill_now,
         )
 
 
