@@ -13,6 +13,7 @@ import sys
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -207,22 +208,44 @@ def new_sink() -> type[Sink]:
     return Sink
 
 
-@pytest.fixture(scope="session")
-def four(clean_environ: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """Four work packages that have nothing to do with each other."""
-    folder = tmp_path_factory.mktemp("four")
-    names = [f"WP{number:02}" for number in range(1, 5)]
+def make_independent(count: int, environ: dict[str, str], folder: Path) -> Project:
+    """Work packages that have nothing to do with each other."""
+    names = [f"WP{number:02}" for number in range(1, count + 1)]
     wps = tuple(PlannedWorkPackage(name, f"Write {name}", "Write it.", (f"{name}.txt",)) for name in names)
     host = install_fake_host(folder / "bin")
-    return make_project(ProjectPlan("four", wps), folder / "project", host, clean_environ)
+    return make_project(ProjectPlan("independent", wps), folder / "project", host, environ)
+
+
+@pytest.fixture(scope="session")
+def four(clean_environ: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """Four of them."""
+    return make_independent(4, clean_environ, tmp_path_factory.mktemp("four"))
+
+
+@pytest.fixture(scope="session")
+def twelve(clean_environ: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """Twelve of them."""
+    return make_independent(12, clean_environ, tmp_path_factory.mktemp("twelve"))
 
 
 @pytest.fixture
 def stage(enter: Callable[[Project], Any], four: Project, trace: Any) -> Iterator[Stage]:
-    """A stage that must be empty afterwards."""
+    """A stage of four that must be empty afterwards."""
+    with empty_afterwards(Stage(enter(four), trace.word)) as stage:
+        yield stage
+
+
+@pytest.fixture
+def large_stage(enter: Callable[[Project], Any], twelve: Project, trace: Any) -> Iterator[Stage]:
+    """A stage of twelve that must be empty afterwards."""
+    with empty_afterwards(Stage(enter(twelve), trace.word)) as stage:
+        yield stage
+
+
+@contextmanager
+def empty_afterwards(stage: Stage) -> Iterator[Stage]:
     if sys.platform != "linux":
         pytest.skip("sees processes in /proc")
-    stage = Stage(enter(four), trace.word)
     try:
         yield stage
         assert eventually(lambda: not stage.left()), stage.left()
