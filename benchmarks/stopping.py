@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import os
+import pty
 import signal
 import statistics
 import subprocess
@@ -17,14 +18,16 @@ import sys
 import tempfile
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 
 import trio
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from benchmarks.program import staged
 from benchmarks.table import show
 
 from spec_kitty_orchestrator.processes.agent_process import Limits, run_agent
@@ -95,6 +98,28 @@ def measure_kill(agents: int, grace: float) -> float:
         return time.perf_counter() - began
 
 
+def measure_acted_on(agents: int, environ: Mapping[str, str] = MappingProxyType({})) -> float:
+    """Seconds from SIGTERM until the last of these talking agents gets its own; nobody reads the terminal.
+
+    The whole program runs; `environ` is for what makes it harder (a slow disk).
+    """
+    reader, terminal = pty.openpty()
+    with staged(agents) as stage:
+        stage.cast(["talk"] * agents, max_concurrent_wps=agents, grace_seconds=GRACE)
+        more = {"TERM": "xterm", **environ}
+        process = stage.start(stdout=terminal, stderr=terminal, env={**stage.arena.environ, **more})
+        stage.await_ready(agents)
+        time.sleep(2.0)  # four times what the board needs to fill a terminal
+        sent = time.monotonic()
+        process.send_signal(signal.SIGTERM)
+        process.wait()
+        heard = [float(path.read_text()) for path in stage.arena.root.glob(".worktrees/*/heard")]
+    os.close(reader)
+    os.close(terminal)
+    assert len(heard) == agents
+    return max(heard) - sent
+
+
 def measure_memory(grace: float) -> tuple[float, float]:
     """Peak MiB of the orchestrating process while 4 agents print 1 GiB in all, and the seconds it took."""
     peak, began = 0.0, time.perf_counter()
@@ -159,6 +184,8 @@ def main() -> None:
             what = f"attempts alone, Ctrl-C to everything gone, {agents} agents that {mode}"
             show(what, f"{seconds:.2f} s", f"< {bound:g} s")
     show("attempts alone, kill -9 to everything gone, 8 agents", f"{measure_kill(8, GRACE):.2f} s", "-")
+    what = "SIGTERM until the last of 24 talking agents has its own, terminal unread"
+    show(what, f"{measure_acted_on(24) * 1000:.0f} ms", "< 100 ms")
     peak, seconds = measure_memory(GRACE)
     what = f"orchestrator's peak while 4 agents print 1 GiB ({seconds:.1f} s)"
     show(what, f"{peak:.0f} MiB", "< 100 MiB")

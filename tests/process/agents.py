@@ -115,6 +115,21 @@ def print_for_ever() -> None:
         os.write(1, b"x" * 65536)
 
 
+def talk() -> None:
+    """Fifty lines a second; leaves in its folder when it heard SIGTERM, by the clock of all processes."""
+
+    def hear(*_: object) -> None:
+        with open("heard", "w") as file:
+            file.write(str(time.monotonic()))
+        os._exit(143)
+
+    signal.signal(signal.SIGTERM, hear)
+    say("ready")
+    while time.monotonic() < END:
+        say("word " * 40)
+        time.sleep(0.02)
+
+
 def print_much() -> None:
     """256 MiB in lines of 1 KiB, every other 64 MiB without any line end."""
     say("ready")
