@@ -11,8 +11,9 @@ from attrs import frozen
 from ..host.workspace import Workspace
 from ..processes.agent_process import Limits
 from ..processes.ending import EndedBy, Ending
-from ..processes.keeper import Command, CommandNotStarted
+from ..processes.keeper import Command
 from ..processes.orphans import RUN_MARKER
+from ..processes.starting import CommandNotStarted
 from ..report.events import CommandEnded
 from .context import RunContext
 
