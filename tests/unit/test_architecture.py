@@ -76,7 +76,7 @@ USES_TRIO = {
     "host": {"client", "notes", "program"},
     "mission": {"attempt", "context", "mission", "next_agent", "slots"},
     "processes": {"agent_process", "keeper", "orphans"},
-    "run": {"opening", "session", "stopping"},
+    "run": {"opening", "session", "stopping", "writer"},
 }
 
 EFFECTS = {

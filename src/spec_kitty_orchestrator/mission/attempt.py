@@ -76,6 +76,7 @@ async def _run(run: RunContext, attempt: Attempt, record: AttemptRecord) -> Atte
     general = run.settings.agents
     limits = Limits(agent.settings.timeout_seconds or general.timeout_seconds, general.idle_timeout_seconds)
     try:
+        await run.saved()  # whoever comes after a crash knows of the attempt
         ending = await run.agents.start(_command(run, attempt, log), log, limits, reader, note_keeper)
     except CommandNotStarted as problem:
         return AttemptResult(reader.finish(), Failure(FailureKind.NOT_INSTALLED, problem.message))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 
 import trio
@@ -52,7 +52,8 @@ class RunContext:
 
     Attributes:
         record: what is remembered of a work package, by its id.
-        save: puts that on the disk.
+        save: has that put on the disk soon; returns at once.
+        saved: returns when all that `save` was told until now is there; for where the order matters.
         jitter: a number between 0 and 1, to spread retries apart.
         nonce: a word that nobody can guess, for review references.
     """
@@ -64,6 +65,7 @@ class RunContext:
     agents: AgentKit
     record: Callable[[str], WpRecord]
     save: Callable[[str], None]
+    saved: Callable[[], Awaitable[None]]
     events: EventStream
     pool: AgentPool
     slots: Slots

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 from attrs import define, field, frozen
 
@@ -206,7 +206,7 @@ class WorkPackage:
         if self.taken_into_review:
             return
         policy = self.run.policy(agent, Role.REVIEW)
-        with self._recorded_before("holds_review"):
+        async with self._recorded_before("holds_review"):
             reply = await self.run.host.start_review(self.wp_id, policy, ref)
         self.taken_into_review = True
         self._moved(reply.to_lane)
@@ -257,23 +257,28 @@ class WorkPackage:
     async def _move(self, request: TransitionRequest) -> None:
         self.asked_for = request.to
         # Sent back, or blocked and unblocked, it is ours to work on; once it is accepted it is nobody's.
-        with self._recorded_before("holds_review" if request.to.is_accepted else "holds_claim"):
+        async with self._recorded_before("holds_review" if request.to.is_accepted else "holds_claim"):
             reply = await self.run.host.transition(request)
         self.taken_into_review = self.record.holds_review = False
         self._moved(reply.to_lane, request.note if request.to is Lane.BLOCKED else "")
 
-    @contextmanager
-    def _recorded_before(self, hold: str) -> Iterator[None]:
+    @asynccontextmanager
+    async def _recorded_before(self, hold: str) -> AsyncIterator[None]:
         """A later run takes up only what is recorded as held: that comes first. A refusal takes it back."""
-        held = getattr(self.record, hold)
-        setattr(self.record, hold, True)
-        self.run.save(self.wp_id)
+        held, is_asked = getattr(self.record, hold), False
         try:
+            setattr(self.record, hold, True)
+            self.run.save(self.wp_id)
+            await self.run.saved()
+            is_asked = True
             yield
         except HostRefused as refusal:
-            setattr(self.record, hold, held)
-            self.run.save(self.wp_id)
+            is_asked = False
             raise self._refused(refusal) from refusal
+        finally:
+            if not is_asked:  # or refused
+                setattr(self.record, hold, held)
+                self.run.save(self.wp_id)
 
     def _moved(self, lane: Lane, detail: str = "") -> None:
         self.lane = lane

@@ -7,13 +7,16 @@ import os
 import signal
 from collections import deque
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from types import FrameType
 
 import trio
 
-from ..errors import ExitCode, UsageError
+from ..errors import ExitCode, RunLocked, UsageError
 from ..processes.bounds import KILLED_SECONDS, SAME_EVENT_SECONDS, orderly_stop_seconds
 from ..processes.identity import ProcessIdentity
+from .lock import Holder, find_live_run
+from .state import RunState
 
 EXIT_CODES: dict[int, ExitCode] = {
     signal.SIGINT: ExitCode.INTERRUPTED,
@@ -22,6 +25,8 @@ EXIT_CODES: dict[int, ExitCode] = {
 }
 LOOK_AGAIN_SECONDS = 0.05
 PROGRESS_SECONDS = 1.0
+SAY_WHO_SECONDS = 3.0
+"""What a run that is alive may need to say who it is: it is just starting, or its files were taken away."""
 
 
 class StopControl:
@@ -105,6 +110,22 @@ class StopControl:
 def _say(say: Callable[[str], None], line: str) -> None:
     with contextlib.suppress(OSError, ValueError):  # the terminal is closed
         say(line)
+
+
+async def await_live_run(repo_root: Path, state: RunState | None) -> Holder | None:
+    """The live run of a checkout as `find_live_run` finds it, once it says who it is; bounded.
+
+    Raises:
+        RunLocked: there is one, but it cannot be reached from here.
+    """
+    give_up_at = trio.current_time() + SAY_WHO_SECONDS
+    while True:
+        try:
+            return find_live_run(repo_root, state)
+        except RunLocked:
+            if trio.current_time() > give_up_at:
+                raise
+        await trio.sleep(LOOK_AGAIN_SECONDS)
 
 
 async def stop_live_run(
