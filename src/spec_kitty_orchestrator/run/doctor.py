@@ -65,7 +65,7 @@ def _surroundings(proc: Path, pid: int) -> list[Finding]:
     """What stops us in another way than we stop ourselves: a container without an init, a unit of systemd."""
     findings = []
     first = _read(proc / "1" / "comm")
-    if pid == 1 or (first and first not in REAPERS):
+    if first and first not in REAPERS:
         found = "we are" if pid == 1 else f"{first} is"
         findings.append(
             Finding("container", f"{found} process 1, which reaps nobody's children: start it with --init")
