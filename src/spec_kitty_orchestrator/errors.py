@@ -62,6 +62,12 @@ class StateFileError(UsageError):
     """Our own run-state file is damaged, of a newer version, or cannot be written."""
 
 
+class StateNotWritten(StateFileError):
+    """What a run did can no longer be recorded: it has to stop, and that is nobody's wrong usage."""
+
+    exit_code = ExitCode.ATTENTION
+
+
 class WorkspaceError(UsageError):
     """A workspace that the host named is missing or is not the worktree that it should be."""
 

@@ -10,6 +10,7 @@ import json
 import os
 import signal
 import sys
+import time
 from collections.abc import Callable
 from contextlib import nullcontext, suppress
 from functools import partial
@@ -26,7 +27,9 @@ from spec_kitty_orchestrator.processes.keeper import Command
 from spec_kitty_orchestrator.processes.open_files import raise_open_files
 from spec_kitty_orchestrator.processes.orphans import RUN_MARKER, adopt_orphans
 from spec_kitty_orchestrator.report.lines import Lines
+from spec_kitty_orchestrator.run.state import RunState, RunStore
 from spec_kitty_orchestrator.run.stopping import StopControl
+from spec_kitty_orchestrator.run.writer import StateWriter
 
 
 class Sink:
@@ -49,7 +52,7 @@ class Sink:
 
 
 async def attempt(
-    order: dict[str, Any], what: dict[str, Any], control: StopControl, endings: list[str]
+    order: dict[str, Any], what: dict[str, Any], control: StopControl, endings: list[str], writer: StateWriter
 ) -> None:
     keepers: list[int] = []
     folder = Path(order["folder"])
@@ -67,25 +70,36 @@ async def attempt(
 
     def on_start(keeper: ProcessIdentity) -> None:
         keepers.append(keeper.pid)
+        writer.mark(what["name"])
 
+    writer.state.record(what["name"])
+    writer.mark(what["name"])
+    await writer.saved()
     sink = Sink(lambda: print(keepers[0], flush=True))
-    ending = await run_agent(command, log_file, limits, sink, on_start)
+    try:
+        ending = await run_agent(command, log_file, limits, sink, on_start)
+    finally:
+        writer.mark(what["name"])
     endings.append(ending.ended_by.name)
 
 
 async def main(order: dict[str, Any], control: StopControl, notice: Callable[[str], None]) -> list[str]:
     endings: list[str] = []
+    me = ProcessIdentity.of(os.getpid())
+    writer = StateWriter(RunStore(Path(order["folder"])), RunState("driven", "m", "me", "2026", me))
     async with trio.open_nursery() as nursery:
+        nursery.start_soon(writer.keep)
         work = trio.CancelScope()
         if not order.get("deaf"):
             nursery.start_soon(partial(control.watch, work.cancel, notice))
         with work:
             async with trio.open_nursery() as attempts:
                 for what in order["attempts"]:
-                    attempts.start_soon(attempt, order, what, control, endings)
+                    attempts.start_soon(attempt, order, what, control, endings, writer)
                 if order.get("fails"):
                     attempts.start_soon(fail_when_told)
         nursery.cancel_scope.cancel()
+    await writer.save_at_last()
     return endings
 
 
@@ -97,6 +111,8 @@ async def fail_when_told() -> None:
 def run(order: dict[str, Any]) -> int:
     control = StopControl(order["grace"])
     raise_open_files()
+    if order.get("fsync"):
+        os.fsync = lambda _: time.sleep(order["fsync"])
     with control.handlers() if not order.get("deaf") else nullcontext():
         if order.get("deaf"):
             signal.signal(signal.SIGTERM, signal.SIG_IGN)

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 import trio
-from attrs import evolve
+from attrs import astuple, evolve
 
 from spec_kitty_orchestrator.processes import orphans
 from spec_kitty_orchestrator.processes.ending import EndedBy, Ending
@@ -229,7 +229,7 @@ def test_keepers_that_are_lost_together_share_the_time_that_their_orphans_have(
 
 def test_an_identity_survives_being_stored(arena: Any) -> None:
     identity = ProcessIdentity.of(os.getpid())
-    stored = json.loads(json.dumps([identity.pid, identity.started, identity.boot]))
+    stored = json.loads(json.dumps(astuple(identity)))
     assert ProcessIdentity(*stored) == identity
     assert ProcessIdentity(*stored).is_alive()
 

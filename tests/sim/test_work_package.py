@@ -345,6 +345,22 @@ def test_the_keeper_of_an_agent_at_work_stands_in_the_state_file(single: World) 
     assert kept == [(ProcessIdentity.of(os.getpid()), None)] * 2
 
 
+def test_an_attempt_stands_in_the_state_file_before_its_agent_is_started(single: World) -> None:
+    """A run that is killed right then has not forgotten whom it let loose."""
+    kept: list[int] = []
+    start = single.start
+
+    async def look(*args):  # type: ignore[no-untyped-def]
+        state = RunStore(single.root / ".kittify").load()
+        assert state is not None
+        kept.append(len(state.record("WP01").attempts))
+        return await start(*args)
+
+    single.start = look  # type: ignore[method-assign]
+    assert single.orchestrate().exit_code is ExitCode.ACCEPTED
+    assert kept == [1, 2]
+
+
 def test_what_an_agent_failed_with_stands_in_the_state_file_while_it_tries_again(single: World) -> None:
     """`status` shows it from there."""
     kept: list[str | None] = []

@@ -24,7 +24,7 @@ from trio.testing import MockClock
 
 from spec_kitty_orchestrator.agents.agent import Agent
 from spec_kitty_orchestrator.agents.spec import Role
-from spec_kitty_orchestrator.errors import WorkspaceError
+from spec_kitty_orchestrator.errors import OrchestratorError, WorkspaceError
 from spec_kitty_orchestrator.host.client import HostClient
 from spec_kitty_orchestrator.host.program import HostEndpoint
 from spec_kitty_orchestrator.host.workspace import Workspace
@@ -39,6 +39,7 @@ from spec_kitty_orchestrator.report.events import Event
 from spec_kitty_orchestrator.run.opening import KITTIFY, Opened, Request, named_agents
 from spec_kitty_orchestrator.run.session import open_run
 from spec_kitty_orchestrator.run.state import RunState, RunStore, begin_state, open_state
+from spec_kitty_orchestrator.run.writer import StateWriter
 from spec_kitty_orchestrator.settings.loading import load_settings
 from spec_kitty_orchestrator.settings.values import Flags, Settings
 
@@ -167,6 +168,7 @@ class World:
     stopped: int = 0
     programs: dict[str, Path | None] = field(factory=dict)
     state: RunState | None = None
+    writer: StateWriter | None = None
 
     @property
     def request(self) -> Request:
@@ -196,10 +198,27 @@ class World:
 
     async def _orchestrate(self, stop_after: float) -> MissionEnd:
         mission = await self.open_mission()
-        with trio.move_on_after(stop_after):
-            return await mission.orchestrate()
+        assert self.writer is not None
+        try:
+            with trio.move_on_after(stop_after):
+                return await self._recorded(mission, self.writer)
+        finally:
+            await self.writer.save_at_last()
         assert stop_after < A_DAY, "the run hangs"
         raise Stopped
+
+    async def _recorded(self, mission: Mission, writer: StateWriter) -> MissionEnd:
+        broken: OrchestratorError | None = None
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(writer.keep)
+            try:
+                end = await mission.orchestrate()
+            except OrchestratorError as problem:  # raised below: out of a nursery it would come in a group
+                broken = problem
+            nursery.cancel_scope.cancel()
+        if broken is not None:
+            raise broken
+        return end
 
     async def open_mission(self) -> Mission:
         """A mission with its run, as the supervisor opens them, but for process and terminal."""
@@ -209,9 +228,12 @@ class World:
         first = await host.mission_state()
         opened = Opened(request, settings, self._agents(), host, first)
         self.state = open_state(opened, store, resume=True)
+        self.writer = StateWriter(store, self.state, write_at_once)
+        self.writer.mark()
+        await self.writer.saved()
         kit = opened.agent_kit(self.start, trio.Event())
         paper = PaperRepository(self.fake)
-        run = evolve(open_run(opened, store, self.state, kit, paper, self.host), jitter=lambda: 0.0)
+        run = evolve(open_run(opened, self.writer, kit, paper, self.host), jitter=lambda: 0.0)
         run.events.add(self.events.append)
         return Mission(run, first)
 
@@ -328,6 +350,11 @@ class World:
     def said(self, kind: type[Event]) -> list[Event]:
         """The events of one kind, in order."""
         return [event for event in self.events if isinstance(event, kind)]
+
+
+async def write_at_once(write: Callable[[str], None], text: str) -> None:
+    """Writes without a thread, for which Trio's clock would not stand still."""
+    write(text)
 
 
 def _spoken(agent: str, text: str) -> bytes:

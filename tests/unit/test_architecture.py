@@ -46,7 +46,7 @@ WRITES_FILES = {
     "mission.checks": "the folder of its logs",
     "mission.mission": "a traceback, for a report",
     "processes.attempt_log": "an attempt's log",
-    "report.events": "events.jsonl",
+    "report.stream": "events.jsonl",
     "run.lock": "the lock",
     "run.state": "the run state",
 }
@@ -92,7 +92,7 @@ USES_TRIO = {
         "workbench",
     },
     "processes": {"agent_process", "attempt_log", "keeper", "orphans"},
-    "run": {"clock", "opening", "session", "stopping"},
+    "run": {"clock", "opening", "session", "stopping", "writer"},
 }
 
 EFFECTS = {

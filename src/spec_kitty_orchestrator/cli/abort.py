@@ -34,11 +34,11 @@ def abort(cleanup: bool, repo_root: Path | None) -> ExitCode:
 
     Raises:
         UsageError: there is no run, or its process belongs to another user.
-        RunLocked: a run is just starting.
+        StateFileError: what is recorded of it cannot be read or written; a live run was stopped all the same.
+        RunLocked: it cannot be reached from here, or another run has begun meanwhile.
     """
     import trio
 
-    from ..errors import UsageError
     from ..report.outlet import Voice
     from ..run.lock import run_lock
     from ..run.opening import KITTIFY, find_repo_root
@@ -46,24 +46,25 @@ def abort(cleanup: bool, repo_root: Path | None) -> ExitCode:
 
     root = find_repo_root(repo_root)
     store = RunStore(root / KITTIFY)
-    if store.load() is None:
-        raise UsageError(f"{root}: no run to abort")
     with Voice() as say:
-        trio.run(_end_everything, root, store, say)
-        with run_lock(root, store):
+        left = trio.run(_end_everything, root, store, say)
+        with run_lock(root, store.load(), for_a_run=False):
             state = store.load()
-            if state is not None:
-                say(_record(store, state))
+            say("nothing is recorded of it" if state is None else _record(root, store, state))
             if cleanup:
                 store.delete()
                 say(f"deleted {store.path}; the worktrees belong to the host and stay")
-    return ExitCode.ACCEPTED
+    return ExitCode.ATTENTION if left else ExitCode.ACCEPTED
 
 
-def _record(store: RunStore, state: RunState) -> str:
+def _record(root: Path, store: RunStore, state: RunState) -> str:
     """A run that has finished stays so: there was nothing to stop, and there is nothing to go on with."""
     from ..run.state import RunStatus
 
+    if state.checkout is not None and not state.belongs_to(root):
+        click.echo(
+            f"run {state.run_id} ran in {state.checkout.root}: nothing of it was stopped from this copy"
+        )
     if state.status is RunStatus.FINISHED:
         return f"run {state.run_id} has finished"
     state.status, state.reason = RunStatus.ABORTED, "aborted by a person"
@@ -71,27 +72,41 @@ def _record(store: RunStore, state: RunState) -> str:
     return f"run {state.run_id} is recorded as aborted"
 
 
-async def _end_everything(root: Path, store: RunStore, say: Voice) -> None:
-    """The live run, if there is one; and what a run that was killed may have left."""
-    from ..errors import OrchestratorError
-    from ..processes.orphans import sweep_run
-    from ..run.lock import is_locked
+async def _end_everything(root: Path, store: RunStore, say: Voice) -> bool:
+    """Ends the live run, if there is one, and what one that was killed has left; True: not all could be."""
+    from ..errors import OrchestratorError, StateFileError, UsageError
+    from ..processes.orphans import find_survivors, sweep_run
     from ..run.opening import KITTIFY
-    from ..run.stopping import stop_live_run
+    from ..run.stopping import await_live_run, stop_live_run
     from ..settings.loading import load_settings
     from ..settings.values import Flags
 
-    state = store.load()
-    assert state is not None
+    state, trouble = None, None
+    try:
+        state = store.load()
+    except StateFileError as problem:  # what is recorded must not keep a run from being stopped
+        trouble = problem
+    live = await await_live_run(root, state)
+    if live is None and state is None:
+        raise trouble or UsageError(f"{root}: no run to abort")
     try:
         grace = load_settings(root / KITTIFY, os.environ, Flags()).grace_seconds
-    except OrchestratorError:  # a broken configuration must not keep a run from being stopped
+    except OrchestratorError:  # nor must a broken configuration
         grace = 10.0
-    if is_locked(root) and state.process.is_alive():
-        say(f"stopping run {state.run_id} (process {state.process.pid}) ...", err=True)
+    if live is not None:
+        say(f"stopping {live} ...", err=True)
         by_itself = await stop_live_run(
-            state.process, grace, lambda seconds: say(f"  waiting, {seconds:.0f} s", err=True)
+            live.process, grace, lambda seconds: say(f"  waiting, {seconds:.0f} s", err=True)
         )
         say("it stopped by itself" if by_itself else "it had to be killed", err=True)
-    for survivor in await sweep_run(state.run_id, grace):
-        say(f"ended what was left: {survivor}", err=True)
+    runs = {state.run_id} if state is not None and state.belongs_to(root) else set()
+    left = False
+    for run_id in runs | {live.run_id if live is not None else ""} - {""}:
+        for survivor in await sweep_run(run_id, grace):
+            say(f"ended what was left: {survivor}", err=True)
+        for process in find_survivors(run_id):
+            left = True
+            say(f"could not be ended: process {process.pid}; end it by hand", err=True)
+    if trouble is not None:
+        raise trouble
+    return left

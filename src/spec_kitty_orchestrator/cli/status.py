@@ -41,31 +41,36 @@ def status(repo_root: Path | None) -> ExitCode:
     if state is None:
         click.echo(f"No run in {root} yet.")
         return ExitCode.ACCEPTED
-    for line in head_lines(state):
+    for line in head_lines(state, root):
         click.echo(line)
     _print_table(state)
     return ExitCode.ACCEPTED
 
 
-def head_lines(state: RunState) -> list[str]:
+def head_lines(state: RunState, root: Path) -> list[str]:
     """The run itself, one fact a line."""
-    from ..run.state import RunStatus
-
-    alive = state.process.is_alive() and state.status is RunStatus.RUNNING
-    how = state.status.value
-    if state.status is RunStatus.RUNNING:
-        how = (
-            f"running (process {state.process.pid})"
-            if alive
-            else "was killed; go on with: spec-kitty-orchestrator resume"
-        )
     lines = [
-        f"run {state.run_id}: {how}",
+        f"run {state.run_id}: {_how_it_stands(state, root)}",
         f"mission {state.mission}, actor {state.actor}",
         f"started {state.started_at}, last change {state.updated_at}",
     ]
     logs = f"logs in .kittify/logs/{state.run_id}/"
     return [*lines, logs, *state.reason.splitlines()]
+
+
+def _how_it_stands(state: RunState, root: Path) -> str:
+    from ..run.lock import is_locked
+    from ..run.state import RunStatus
+
+    if state.checkout is not None and not state.belongs_to(root):
+        return f"ran in {state.checkout.root}, and its state was copied here"
+    if state.status is not RunStatus.RUNNING:
+        return str(state.status.value)
+    if state.process.is_alive():
+        return f"running (process {state.process.pid})"
+    if state.process.is_of_another_container and is_locked(root):
+        return f"running in another container (process {state.process.pid} there)"
+    return "was killed; go on with: spec-kitty-orchestrator resume"
 
 
 def _print_table(state: RunState) -> None:

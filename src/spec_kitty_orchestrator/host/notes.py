@@ -7,7 +7,8 @@ import math
 import trio
 
 from ..errors import HostError
-from ..report.events import EventStream, Notice
+from ..report.events import Notice
+from ..report.stream import EventStream
 from .client import HostClient
 
 

@@ -90,6 +90,7 @@ async def _run(run: RunContext, attempt: Attempt, record: AttemptRecord) -> Atte
         max_log_mib=run.settings.max_log_mb,
     )
     try:
+        await run.saved()  # whoever comes after a crash knows of the attempt
         ending = await run.agents.start(_command(run, attempt, log), log, limits, reader, note_keeper)
     except ProgramMissing as problem:
         return AttemptResult(reader.finish(), Failure(FailureKind.NOT_INSTALLED, problem.message))

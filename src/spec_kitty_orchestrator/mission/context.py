@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 
 import trio
@@ -19,7 +19,7 @@ from ..host.client import HostClient
 from ..host.contract.policy import PolicyMetadata
 from ..host.notes import Notes
 from ..processes.agent_process import RunAgent
-from ..report.events import EventStream
+from ..report.stream import EventStream
 from ..settings.values import Settings
 from .agent_pool import AgentPool
 from .evidence import Repository
@@ -54,7 +54,8 @@ class RunContext:
 
     Attributes:
         record: what is remembered of a work package, by its id.
-        save: puts that on the disk.
+        save: has that put on the disk soon; returns at once.
+        saved: returns when all that `save` was told until now is there; for where the order matters.
         repository: reads what is committed.
         prepared: the workspaces in which `setup:` has been run.
         jitter: a number between 0 and 1, to spread retries apart.
@@ -68,6 +69,7 @@ class RunContext:
     agents: AgentKit
     record: Callable[[str], WpRecord]
     save: Callable[[str], None]
+    saved: Callable[[], Awaitable[None]]
     events: EventStream
     pool: AgentPool
     repository: Repository

@@ -75,5 +75,11 @@ def _listed(what: str, paths: Iterable[str]) -> str:
     if not paths:
         return ""
     more = len(paths) - FILES_NAMED
-    lines = [f"- {path}" for path in paths[:FILES_NAMED]] + ([f"- and {more} more"] if more > 0 else [])
+    lines = [f"- {_shown(path)}" for path in paths[:FILES_NAMED]] + (
+        [f"- and {more} more"] if more > 0 else []
+    )
     return "\n".join([f"\n{what}:", *lines])
+
+
+def _shown(path: str) -> str:
+    return path if path.isprintable() else ascii(path)

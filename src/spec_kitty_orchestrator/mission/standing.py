@@ -193,15 +193,20 @@ class Standing:
     @asynccontextmanager
     async def _recorded_before(self, hold: str) -> AsyncIterator[None]:
         """A later run takes up only what is recorded as held: that comes first. A refusal takes it back."""
-        held = getattr(self.record, hold)
-        setattr(self.record, hold, True)
-        self.run.save(self.wp_id)
+        held, is_asked = getattr(self.record, hold), False
         try:
+            setattr(self.record, hold, True)
+            self.run.save(self.wp_id)
+            await self.run.saved()
+            is_asked = True
             yield
         except (HostRefused, Through):
-            setattr(self.record, hold, held)
-            self.run.save(self.wp_id)
+            is_asked = False
             raise
+        finally:
+            if not is_asked:  # or refused
+                setattr(self.record, hold, held)
+                self.run.save(self.wp_id)
 
     def _moved(self, lane: Lane, detail: str = "") -> None:
         self.lane = lane

@@ -36,6 +36,8 @@ ORPHANED_CHANGE_SECONDS = 10.0
 # The whole run.
 SAME_EVENT_SECONDS = 0.1
 """Signals this close are one event: a shell and the terminal both send SIGHUP, a wrapper passes Ctrl-C on."""
+SAVE_SECONDS = 5.0
+"""What the last word on a run may take to get to the disk; then the one before it stands."""
 KILLED_SECONDS = 10.0
 """What a process may need to be gone after SIGKILL."""
 HARD_EXIT_SECONDS = 15.0
@@ -46,9 +48,9 @@ def orderly_stop_seconds(grace: float) -> float:
     """The longest that a run may take to stop its agents, each step at its bound; `abort` waits so long.
 
     A keeper ends its agent, or is taken for lost and its orphans are ended from above; then comes the rest of
-    the output.
+    the output, and at last the state file.
     """
-    return grace + KEEPER_SECONDS + SWEEP_SECONDS + DRAIN_SECONDS
+    return grace + KEEPER_SECONDS + SWEEP_SECONDS + DRAIN_SECONDS + SAVE_SECONDS
 
 
 def hard_exit_seconds(grace: float, host_timeout: float) -> float:

@@ -24,6 +24,15 @@ def boot_identity() -> str:
     return str(int(psutil.boot_time()))
 
 
+@cache
+def pid_namespace() -> str | None:
+    """What tells the pids that we see from those of another container; None where there is no such thing."""
+    try:
+        return os.readlink("/proc/self/ns/pid")
+    except OSError:
+        return None
+
+
 @frozen
 class ProcessIdentity:
     """One process that ran on this machine.
@@ -32,11 +41,13 @@ class ProcessIdentity:
         pid: its number.
         started: on Linux seconds since boot, which no clock correction moves; elsewhere since the epoch.
         boot: the boot that both belong to.
+        namespace: the container whose pids are meant; None: none is known.
     """
 
     pid: int
     started: float
     boot: str
+    namespace: str | None = None
 
     @classmethod
     def of(cls, pid: int) -> ProcessIdentity:
@@ -44,11 +55,16 @@ class ProcessIdentity:
 
         Raises ProcessLookupError when there is none.
         """
-        return cls(pid, _look(pid)[0], boot_identity())
+        return cls(pid, _look(pid)[0], boot_identity(), pid_namespace())
+
+    @property
+    def is_of_another_container(self) -> bool:
+        """Its pid means nothing here, or another process: whether it is alive cannot be seen by it."""
+        return None not in (self.namespace, pid_namespace()) and self.namespace != pid_namespace()
 
     def is_alive(self) -> bool:
-        """This very process exists, and is not a zombie."""
-        if self.boot != boot_identity():
+        """This very process can be seen from here, and is not a zombie."""
+        if self.boot != boot_identity() or self.is_of_another_container:
             return False
         try:
             started, ended = _look(self.pid)

@@ -1,22 +1,10 @@
-"""What happened in a run, as typed values, and the stream that carries them to a file and a display."""
+"""What happened in a run, as typed values: fields for programs, and a line for people."""
 
 from __future__ import annotations
 
-import json
-import os
-from collections.abc import Callable, Mapping
-from functools import partial
-from pathlib import Path
+from collections.abc import Mapping
 
-import attrs
 from attrs import frozen
-
-from .outlet import Outlet
-from .times import utc_now
-
-CLOSE_SECONDS = 5.0
-"""What the last events may need to reach a slow disk, at the end of the run."""
-TRY_AGAIN_SECONDS = 1.0
 
 
 @frozen
@@ -253,69 +241,3 @@ class RunEnded(Event):
     @property
     def line(self) -> str:
         return self.summary
-
-
-Listener = Callable[[Event], None]
-
-
-class EventStream:
-    """Hands each event to all listeners, in order, at once."""
-
-    def __init__(self, *listeners: Listener) -> None:
-        self._listeners = list(listeners)
-
-    def add(self, listener: Listener) -> None:
-        """One more listener, for what happens from now on."""
-        self._listeners.append(listener)
-
-    def emit(self, event: Event) -> None:
-        """Tells all listeners."""
-        for listener in self._listeners:
-            listener(event)
-
-
-class JsonLines:
-    """A listener that appends each event to `events.jsonl` as `{"time": ..., "event": ..., ...}`.
-
-    The disk is written in a thread. While it refuses, events are kept and tried again.
-
-    Args:
-        tell: is told, in that thread, when the disk refuses, and at last what could not be written.
-    """
-
-    def __init__(self, path: Path, tell: Callable[[str], None] = lambda _: None) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._path, self._tell = path, tell
-        self._descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o666)
-        self._refused = ""
-        self._lost = 0
-        self._outlet = Outlet()
-
-    def __call__(self, event: Event) -> None:
-        self._outlet.put(partial(self._append, utc_now(), event))
-
-    def close(self) -> None:
-        """Waits until all is written, `CLOSE_SECONDS` at most, and closes the file."""
-        if self._outlet.close(CLOSE_SECONDS):
-            os.close(self._descriptor)
-        else:
-            self._tell(f"{self._path} may lack the last events: the disk does not answer")
-        if self._lost:
-            self._tell(f"{self._path} lacks the last {self._lost} events: {self._refused}")
-
-    def _append(self, time: str, event: Event) -> None:
-        line = json.dumps({"time": time, "event": type(event).__name__, **attrs.asdict(event)}) + "\n"
-        left = line.encode()
-        while left:
-            try:
-                left = left[os.write(self._descriptor, left) :]
-            except OSError as problem:
-                self._note_refusal(problem.strerror or str(problem))
-                if not self._outlet.pause(TRY_AGAIN_SECONDS):
-                    self._lost += 1
-                    return
-
-    def _note_refusal(self, reason: str) -> None:
-        if not self._refused:
-            self._refused = reason
-            self._tell(f"cannot write {self._path}: {reason}; what happens is kept, and tried again")

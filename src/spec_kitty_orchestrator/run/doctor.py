@@ -31,9 +31,17 @@ class Finding:
     problem: OrchestratorError | None = None
 
 
+OUT_OF_REACH = Finding(
+    "out of reach",
+    "what an agent has started by something that already runs (tmux, docker, systemd-run, at, cron, ssh); "
+    "other users' processes",
+)
+REAPERS = {"init", "systemd", "launchd", "tini", "docker-init", "dumb-init", "catatonit", "podman-init"}
+
+
 async def examine(given: Path | None) -> list[Finding]:
     """All checks, in the order in which a run makes them, as far as they can be made."""
-    findings: list[Finding] = [_platform()]
+    findings = [_platform(), OUT_OF_REACH, *_surroundings(Path("/proc"), os.getpid())]
     try:
         root = find_repo_root(given)
         findings.append(Finding("project", str(root)))
@@ -61,6 +69,29 @@ def _open_files(agents: int) -> Finding:
     except OrchestratorError as problem:
         return Finding("open files", problem=problem)
     return Finding("open files", f"enough for {agents} agents at once")
+
+
+def _surroundings(proc: Path, pid: int) -> list[Finding]:
+    """What stops us in another way than we stop ourselves: a container without an init, a unit of systemd."""
+    findings = []
+    first = _read(proc / "1" / "comm")
+    if first and first not in REAPERS:
+        found = "we are" if pid == 1 else f"{first} is"
+        findings.append(
+            Finding("container", f"{found} process 1, which reaps nobody's children: start it with --init")
+        )
+    unit = _read(proc / "self" / "cgroup").rpartition("/")[2]
+    if unit.endswith(".service"):
+        found = f"{unit}: give it KillMode=mixed, else stopping it stops agents and host before we can"
+        findings.append(Finding("systemd unit", found))
+    return findings
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8", errors="replace").strip()
+    except OSError:  # not on this system
+        return ""
 
 
 def _last_run(root: Path) -> Finding:

@@ -60,7 +60,12 @@ def find_repo_root(given: Path | None) -> Path:
     """
     start = (given or Path.cwd()).resolve()
     candidates = [start] if given is not None else [start, *start.parents]
-    root = next((folder for folder in candidates if (folder / KITTIFY).is_dir()), None)
+    try:
+        root = next((folder for folder in candidates if (folder / KITTIFY).is_dir()), None)
+    except PermissionError as problem:
+        raise UsageError(
+            f"{problem.filename} may not be looked at", remedy="do this as its owner"
+        ) from problem
     if root is None:
         raise UsageError(
             f"{start}: no spec-kitty project here{'' if given else ' or above'} (no {KITTIFY} folder)",

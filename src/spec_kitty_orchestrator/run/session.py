@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import ExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 
 import click
 import trio
@@ -23,16 +23,21 @@ from ..processes.bounds import hard_exit_seconds
 from ..processes.open_files import raise_open_files
 from ..processes.orphans import RUN_MARKER, adopt_orphans, sweep_run
 from ..report.board import Board, open_display
-from ..report.events import EventStream, JsonLines, Notice, RunEnded, RunStarted
+from ..report.events import Notice, RunEnded, RunStarted
 from ..report.lines import Lines
+from ..report.stream import EventStream, JsonLines
 from ..settings.loading import load_settings
 from .clock import SteadyClock
-from .lock import run_lock
+from .lock import RunLock, run_lock
 from .opening import KITTIFY, Opened, Request, check_everything
+from .ownership import give_back
 from .plan import plan_lines
 from .state import RunState, RunStatus, RunStore, open_state
 from .stopping import StopControl, exit_hard_when_late
+from .writer import StateWriter
 
+MEND_SECONDS = 1.0
+"""How long a `git clean` may hide a live run from whoever looks for it by name; its lock holds meanwhile."""
 HOW_TO_GO_ON = "go on with: spec-kitty-orchestrator resume"
 
 
@@ -77,28 +82,39 @@ async def _stoppable(request: Request, stop: StopControl, display: Board | Lines
 async def _supervise(request: Request, stop: StopControl, display: Board | Lines, resume: bool) -> ExitCode:
     store = RunStore(request.repo_root / KITTIFY)
     before = store.load()  # a damaged file is told before anything else is done
-    with ExitStack() as held:
-        swept: tuple[str, ...] = ()
-        if before is not None:
-            held.enter_context(run_lock(request.repo_root, store))
-            # What a killed run left in flight must not land after the host was asked how things stand.
-            swept = await sweep_run(before.run_id, stop.grace)
+    with run_lock(request.repo_root, before) as lock:
+        # What a killed run left in flight must not land after the host was asked how things stand.
+        swept = await _sweep(before, request, stop.grace)
         opened = await check_everything(request)
-        if before is None:  # the lock writes, and a first run writes nothing before all is checked
-            held.enter_context(run_lock(request.repo_root, store))
-        state = open_state(opened, store, resume=resume)
+        writer = StateWriter(store, open_state(opened, store, resume=resume))
+        writer.mark()
+        await writer.saved()
+        lock.name_run(writer.state.run_id)
         adopt_orphans()
-        run = open_run(opened, store, state, opened.agent_kit(run_agent, stop.kill_now))
-        session = Session(opened, store, state, stop, run)
+        run = open_run(opened, writer, opened.agent_kit(run_agent, stop.kill_now))
+        session = Session(opened, writer, lock, stop, run)
         async with session.recording(display):
             session.tell_what_begins(swept, resumed=resume)
+            if before is not None and not before.belongs_to(request.repo_root):
+                run.events.emit(Notice(f"{_is_a_copy(before)}; nothing of that run is touched"))
             return await session.run_mission()
+
+
+async def _sweep(before: RunState | None, request: Request, grace: float) -> tuple[str, ...]:
+    """Ends what the last run left, unless that ran in another checkout, where it may be alive."""
+    if before is None or not before.belongs_to(request.repo_root):
+        return ()
+    return await sweep_run(before.run_id, grace)
+
+
+def _is_a_copy(before: RunState) -> str:
+    where = before.checkout.root if before.checkout is not None else "another checkout"
+    return f"the state of run {before.run_id} was copied here from {where}"
 
 
 def open_run(
     opened: Opened,
-    store: RunStore,
-    state: RunState,
+    writer: StateWriter,
     kit: AgentKit,
     repository: Repository | None = None,
     ask_host: Runner | None = None,
@@ -109,6 +125,7 @@ def open_run(
         repository: what is committed, if not what git has.
         ask_host: runs the host's commands, in place of a process for each.
     """
+    state = writer.state
     environ = {**opened.request.environ, RUN_MARKER: state.run_id}
     endpoint = evolve(opened.host.endpoint, environ=environ, kill_now=kit.kill_now)
     host, events = HostClient(endpoint, state.mission, state.actor, ask_host), EventStream()
@@ -119,7 +136,8 @@ def open_run(
         host=host,
         agents=kit,
         record=state.record,
-        save=lambda wp_id: store.save(state, wp_id),
+        save=writer.mark,
+        saved=writer.saved,
         events=events,
         notes=Notes(host, events),
         pool=new_pool(kit),
@@ -133,14 +151,14 @@ class Session:
     """A run that has been opened: what it works with, what it remembers, and what stops it."""
 
     opened: Opened
-    store: RunStore
-    state: RunState
+    writer: StateWriter
+    lock: RunLock
     stop: StopControl
     run: RunContext
 
     def tell_what_begins(self, swept: tuple[str, ...], *, resumed: bool) -> None:
         """The first events: the run, what its predecessor left behind, who is missing."""
-        state, emit = self.state, self.run.events.emit
+        state, emit = self.writer.state, self.run.events.emit
         lanes = {wp.wp_id: wp.lane.value for wp in self.opened.mission.work_packages}
         emit(RunStarted(state.run_id, state.mission, state.actor, lanes, resumed))
         for survivor in swept:
@@ -150,11 +168,23 @@ class Session:
                 emit(Notice(f"{agent_id} is not installed; the run goes on without it"))
 
     async def run_mission(self) -> ExitCode:
-        """The mission to its end."""
-        end = await Mission(self.run, self.opened.mission).orchestrate()
+        """The mission to its end, with its state on the disk and its lock in place."""
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self.writer.keep)
+            nursery.start_soon(self._stay_known)
+            end = await Mission(self.run, self.opened.mission).orchestrate()
+            nursery.cancel_scope.cancel()
         finished = end.exit_code in (ExitCode.ACCEPTED, ExitCode.ATTENTION)
-        self._end(RunStatus.FINISHED if finished else RunStatus.STOPPED, end)
+        await self._end(RunStatus.FINISHED if finished else RunStatus.STOPPED, end)
         return end.exit_code
+
+    async def _stay_known(self) -> None:
+        """Puts lock file and state file back when a `git clean` takes them away: `abort` needs them."""
+        while True:
+            await trio.sleep(MEND_SECONDS)
+            await trio.to_thread.run_sync(self.lock.mend)
+            if not await trio.to_thread.run_sync(self.writer.store.path.exists):
+                self.writer.mark()
 
     @asynccontextmanager
     async def recording(self, display: Board | Lines) -> AsyncIterator[None]:
@@ -165,16 +195,20 @@ class Session:
         try:
             yield
         except BaseException as problem:
-            self._end(*_how_it_broke_off(problem, self.stop.exit_code or ExitCode.INTERRUPTED))
+            await self._end(*_how_it_broke_off(problem, self.stop.exit_code or ExitCode.INTERRUPTED))
             raise
         finally:
             with trio.CancelScope(shield=True):
                 await trio.to_thread.run_sync(lines.close)
+                await trio.to_thread.run_sync(give_back, self.run.log_dir, self.run.repo_root / KITTIFY)
 
-    def _end(self, status: RunStatus, end: MissionEnd) -> None:
-        self.state.status, self.state.reason = status, "\n".join(end.lines)
-        self.store.save(self.state)
-        self.run.events.emit(RunEnded(status.value, int(end.exit_code), self.state.reason))
+    async def _end(self, status: RunStatus, end: MissionEnd) -> None:
+        state = self.writer.state
+        state.status, state.reason = status, "\n".join(end.lines)
+        try:
+            await self.writer.save_at_last()
+        finally:
+            self.run.events.emit(RunEnded(status.value, int(end.exit_code), state.reason))
 
 
 def _how_it_broke_off(problem: BaseException, stopped: ExitCode) -> tuple[RunStatus, MissionEnd]:

@@ -9,6 +9,7 @@ import enum
 import json
 import os
 import secrets
+from collections.abc import Iterable
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Literal
@@ -21,7 +22,9 @@ from ..mission.records import INTERRUPTED, WpRecord
 from ..processes.identity import ProcessIdentity
 from ..report.times import utc_now
 from ..settings.values import Flags
+from .checkout import Checkout
 from .opening import Opened, Request
+from .ownership import keep_owner, owner_of
 
 SCHEMA_VERSION = 2
 FILE_NAME = "orchestrator-run-state.json"
@@ -49,13 +52,18 @@ class RunStatus(str, enum.Enum):
 
 @define
 class RunState:
-    """One run of one mission, as it is stored."""
+    """One run of one mission, as it is stored.
+
+    Attributes:
+        checkout: where it runs; None in a file of release 1.0.0.
+    """
 
     run_id: str
     mission: str
     actor: str
     started_at: str
     process: ProcessIdentity
+    checkout: Checkout | None = None
     flags: Flags = field(factory=Flags)
     status: RunStatus = field(default=RunStatus.RUNNING, metadata=ALWAYS_SENT)
     reason: str = ""
@@ -67,13 +75,16 @@ class RunState:
         """The record of a work package, made when there is none."""
         return self.work_packages.setdefault(wp_id, WpRecord())
 
+    def belongs_to(self, repo_root: Path) -> bool:
+        """Whether it ran in this very checkout, not in the one that this is a copy of."""
+        return Checkout.of(repo_root).is_same(self.checkout)
+
 
 class RunStore:
     """Reads and writes the state file.
 
-    A save writes the whole file, but turns only what changed into JSON anew: the cost of a run stays
-    linear in its work packages. It blocks for one fsync on purpose: what a run does next is only
-    recoverable once this is on the disk.
+    What is written is the whole file, but only what changed is turned into JSON anew: the cost of a run
+    stays linear in its work packages. A live run writes through a `StateWriter`.
     """
 
     def __init__(self, kittify_dir: Path) -> None:
@@ -91,6 +102,12 @@ class RunStore:
             text = self.path.read_text(encoding="utf-8")
         except FileNotFoundError:
             return None
+        except PermissionError as problem:
+            owner = owner_of(self.path.parent)
+            raise StateFileError(
+                f"{self.path} may not be read: the run is of another user ({owner})",
+                remedy=f"do this as {owner}",
+            ) from problem
         except (OSError, UnicodeDecodeError) as problem:
             raise _damaged(self.path, str(problem)) from problem
         try:
@@ -109,23 +126,33 @@ class RunStore:
         Raises:
             StateFileError: the file cannot be written; the one before is untouched.
         """
+        self.write(self.render(state, state.work_packages if changed is None else (changed,)))
+
+    def render(self, state: RunState, changed: Iterable[str]) -> str:
+        """The file's text as things stand, with those records anew that changed since the last text."""
         state.updated_at = utc_now()
-        for wp_id in state.work_packages if changed is None else (changed,):
+        for wp_id in changed:
             record = json.dumps(unstructure(state.work_packages[wp_id]))
             self._records[wp_id] = f"  {json.dumps(wp_id)}: {record}"
         head = json.dumps(unstructure(evolve(state, work_packages={})), indent=1).removesuffix("\n}")
         records = ",\n".join(self._records.values())
-        self._replace(f'{head},\n "work_packages": {{\n{records}\n }}\n}}\n')
+        return f'{head},\n "work_packages": {{\n{records}\n }}\n}}\n'
 
     def delete(self) -> None:
         """Removes the file, if there is one."""
         self.path.unlink(missing_ok=True)
 
-    def _replace(self, text: str) -> None:
+    def write(self, text: str) -> None:
+        """Puts a text in the file's place, atomically. Blocks for one fsync.
+
+        Raises:
+            StateFileError: the file cannot be written; the one before is untouched.
+        """
         draft = self.path.with_suffix(".json.new")
         try:
             descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
             with open(descriptor, "w", encoding="utf-8") as file:
+                keep_owner(descriptor, self.path.parent)
                 file.write(text)
                 file.flush()
                 os.fsync(file.fileno())
@@ -138,19 +165,28 @@ class RunStore:
 
 
 def open_state(opened: Opened, store: RunStore, *, resume: bool) -> RunState:
-    """The state of this run, stored: with `resume` the last run's, if there was one, else a new one.
+    """The state of this run, not stored yet: with `resume` the last run's, if there was one, else a new one.
+
+    What was copied here with its project goes on as a run of its own: the other one may be alive.
 
     Raises:
         UsageError: an unfinished run of another mission would be forgotten.
-        StateFileError: the state cannot be read or stored.
+        StateFileError: the state cannot be read.
     """
     request, before = opened.request, store.load()
     if resume and before is not None:
+        is_copy = not before.belongs_to(request.repo_root)
         state = continue_state(before, request.actor)
+        state.run_id = new_run_id() if is_copy else state.run_id
     else:
         state = begin_state(request, opened.mission.mission_slug, before)
-    store.save(state)
+    state.checkout = Checkout.of(request.repo_root)
     return state
+
+
+def new_run_id() -> str:
+    """An id for a run, whose beginning sorts by time."""
+    return f"{datetime.now(timezone.utc):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
 
 
 def begin_state(request: Request, slug: str, before: RunState | None) -> RunState:
@@ -165,9 +201,8 @@ def begin_state(request: Request, slug: str, before: RunState | None) -> RunStat
             f"run {before.run_id} of mission {before.mission} is not finished",
             remedy="go on with it (resume) or give it up (abort), then start this one",
         )
-    now = datetime.now(timezone.utc)
     state = RunState(
-        run_id=f"{now:%Y%m%d-%H%M%S}-{secrets.token_hex(2)}",
+        run_id=new_run_id(),
         mission=slug,
         actor=request.actor,
         started_at=utc_now(),

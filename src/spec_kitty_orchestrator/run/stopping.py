@@ -11,15 +11,18 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from functools import partial
+from pathlib import Path
 from queue import SimpleQueue
 from types import FrameType
 
 import trio
 
-from ..errors import ExitCode, UsageError
+from ..errors import ExitCode, RunLocked, UsageError
 from ..processes.bounds import KILLED_SECONDS, SAME_EVENT_SECONDS, orderly_stop_seconds
 from ..processes.identity import ProcessIdentity
 from ..report.outlet import LAST_WORDS_SECONDS, within
+from .lock import Holder, find_live_run
+from .state import RunState
 
 EXIT_CODES: dict[int, ExitCode] = {
     signal.SIGINT: ExitCode.INTERRUPTED,
@@ -28,6 +31,8 @@ EXIT_CODES: dict[int, ExitCode] = {
 }
 LOOK_AGAIN_SECONDS = 0.05
 PROGRESS_SECONDS = 1.0
+SAY_WHO_SECONDS = 3.0
+"""What a run that is alive may need to say who it is: it is just starting, or its files were taken away."""
 
 
 class StopControl:
@@ -126,6 +131,22 @@ def _exit_hard_when_late(orders: SimpleQueue[int], seconds: float) -> None:
     line = f"Not everything could be ended in {seconds:g} s; leaving it to the keepers."
     within(LAST_WORDS_SECONDS, partial(os.write, 2, f"{line}\n".encode()))
     os._exit(code)
+
+
+async def await_live_run(repo_root: Path, state: RunState | None) -> Holder | None:
+    """The live run of a checkout as `find_live_run` finds it, once it says who it is; bounded.
+
+    Raises:
+        RunLocked: there is one, but it cannot be reached from here.
+    """
+    give_up_at = trio.current_time() + SAY_WHO_SECONDS
+    while True:
+        try:
+            return find_live_run(repo_root, state)
+        except RunLocked:
+            if trio.current_time() > give_up_at:
+                raise
+        await trio.sleep(LOOK_AGAIN_SECONDS)
 
 
 async def stop_live_run(

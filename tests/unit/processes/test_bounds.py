@@ -7,6 +7,7 @@ from spec_kitty_orchestrator.processes.bounds import (
     KEEPER_OF_THE_DEAD_SECONDS,
     KEEPER_SECONDS,
     LEFTOVER_SECONDS,
+    SAVE_SECONDS,
     SETTLE_SECONDS,
     SWEEP_SECONDS,
     orderly_stop_seconds,
@@ -21,5 +22,6 @@ def test_a_keeper_of_a_dead_run_may_ask_what_its_command_left_behind() -> None:
     assert KEEPER_OF_THE_DEAD_SECONDS > SETTLE_SECONDS + LEFTOVER_SECONDS
 
 
-def test_an_orderly_stop_may_take_a_lost_keeper_its_orphans_and_the_rest_of_the_output() -> None:
-    assert orderly_stop_seconds(10) == 10 + KEEPER_SECONDS + SWEEP_SECONDS + DRAIN_SECONDS == 28
+def test_an_orderly_stop_may_take_a_lost_keeper_its_orphans_the_rest_of_the_output_and_a_slow_disk() -> None:
+    of_an_agent = KEEPER_SECONDS + SWEEP_SECONDS + DRAIN_SECONDS
+    assert orderly_stop_seconds(10) == 10 + of_an_agent + SAVE_SECONDS == 33

@@ -12,6 +12,7 @@ from rich.console import Console
 from spec_kitty_orchestrator.report import events
 from spec_kitty_orchestrator.report.board import Board, open_display
 from spec_kitty_orchestrator.report.lines import Lines
+from spec_kitty_orchestrator.report.stream import EventStream, JsonLines
 
 HISTORY: list[events.Event] = [
     events.RunStarted(
@@ -90,8 +91,8 @@ def test_every_kind_of_event_is_in_the_history() -> None:
 def test_the_stream_holds_every_event_with_its_fields(tmp_path: Path) -> None:
     path = tmp_path / "run-1" / "events.jsonl"
     told: list[str] = []
-    lines = events.JsonLines(path, told.append)
-    stream = events.EventStream(lines)
+    lines = JsonLines(path, told.append)
+    stream = EventStream(lines)
     for event in HISTORY:
         stream.emit(event)
     lines.close()

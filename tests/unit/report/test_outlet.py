@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from spec_kitty_orchestrator.report import events
+from spec_kitty_orchestrator.report import events, stream
 from spec_kitty_orchestrator.report.board import Board
 from spec_kitty_orchestrator.report.lines import Lines
 from spec_kitty_orchestrator.report.outlet import MOST_WAITING, Outlet, Voice, within
@@ -134,7 +134,7 @@ def refuse(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], threading.Event]:
                 raise OSError(errno.ENOSPC, "No space left on device")
             return write(descriptor, data)
 
-        monkeypatch.setattr(events.os, "write", sometimes)
+        monkeypatch.setattr(stream.os, "write", sometimes)
         return refused
 
     return arrange
@@ -143,11 +143,11 @@ def refuse(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], threading.Event]:
 def test_what_a_full_disk_refuses_is_kept_and_written_when_there_is_room(
     tmp_path: Path, refuse: Callable[[int], threading.Event], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(events, "TRY_AGAIN_SECONDS", 0.01)
+    monkeypatch.setattr(stream, "TRY_AGAIN_SECONDS", 0.01)
     refuse(3)
     told: list[str] = []
     all_told = threading.Event()
-    lines = events.JsonLines(tmp_path / "events.jsonl", lambda line: (told.append(line), all_told.set()))
+    lines = stream.JsonLines(tmp_path / "events.jsonl", lambda line: (told.append(line), all_told.set()))
     for number in range(5):
         lines(notice(number))
     assert all_told.wait(HANGS)
@@ -166,7 +166,7 @@ def test_what_never_reached_the_disk_is_said_at_last(
 ) -> None:
     refuse(1000)
     told: list[str] = []
-    lines = events.JsonLines(tmp_path / "events.jsonl", told.append)
+    lines = stream.JsonLines(tmp_path / "events.jsonl", told.append)
     for number in range(5):
         lines(notice(number))
     lines.close()

@@ -15,7 +15,7 @@ from spec_kitty_orchestrator.errors import NoAgentCanWork, RunLocked, StateFileE
 from spec_kitty_orchestrator.processes.identity import ProcessIdentity
 from spec_kitty_orchestrator.run.lock import is_locked, run_lock
 from spec_kitty_orchestrator.run.opening import Request, check_role, find_repo_root
-from spec_kitty_orchestrator.run.state import RunState, RunStatus, RunStore, begin_state, continue_state
+from spec_kitty_orchestrator.run.state import RunState, RunStatus, begin_state, continue_state
 from spec_kitty_orchestrator.settings.values import Flags
 
 
@@ -56,22 +56,20 @@ def test_a_workspace_is_not_taken_for_the_project(project: Path) -> None:
 
 
 def test_one_run_at_a_time_holds_a_repository(project: Path) -> None:
-    store = RunStore(project / ".kittify")
     assert not is_locked(project)
-    with run_lock(project, store):
+    with run_lock(project, None):
         assert is_locked(project)
-        with pytest.raises(RunLocked, match="another run holds"), run_lock(project, store):
+        with pytest.raises(RunLocked, match="a run that is just starting"), run_lock(project, None):
             pass
     assert not is_locked(project)
 
 
 def test_the_holder_is_named(project: Path) -> None:
-    store = RunStore(project / ".kittify")
-    with run_lock(project, store):
-        store.save(a_run("m"))
+    with run_lock(project, None) as lock:
+        lock.name_run("run-1")
         with (
             pytest.raises(RunLocked, match=rf"run run-1 \(process {os.getpid()}\)"),
-            run_lock(project, store),
+            run_lock(project, None),
         ):
             pass
 
@@ -80,7 +78,7 @@ def test_a_folder_of_ours_that_cannot_be_written_is_told(project: Path) -> None:
     (project / ".kittify" / "logs").write_text("a file stands where the folder should be")
     with (
         pytest.raises(StateFileError, match="cannot write"),
-        run_lock(project, RunStore(project / ".kittify")),
+        run_lock(project, None),
     ):
         pass
 
