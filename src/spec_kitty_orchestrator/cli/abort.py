@@ -46,7 +46,7 @@ def abort(cleanup: bool, repo_root: Path | None) -> ExitCode:
     store = RunStore(root / KITTIFY)
     if store.load() is None:
         raise UsageError(f"{root}: no run to abort")
-    trio.run(_end_everything, root, store)
+    left = trio.run(_end_everything, root, store)
     with run_lock(root, store):
         state = store.load()
         if state is not None:
@@ -54,7 +54,7 @@ def abort(cleanup: bool, repo_root: Path | None) -> ExitCode:
         if cleanup:
             store.delete()
             click.echo(f"deleted {store.path}; the worktrees belong to the host and stay")
-    return ExitCode.ACCEPTED
+    return ExitCode.ATTENTION if left else ExitCode.ACCEPTED
 
 
 def _record(store: RunStore, state: RunState) -> str:
@@ -68,10 +68,13 @@ def _record(store: RunStore, state: RunState) -> str:
     return f"run {state.run_id} is recorded as aborted"
 
 
-async def _end_everything(root: Path, store: RunStore) -> None:
-    """The live run, if there is one; and what a run that was killed may have left."""
+async def _end_everything(root: Path, store: RunStore) -> tuple[str, ...]:
+    """The live run, if there is one; and what a run that was killed may have left.
+
+    Returns what could not be ended.
+    """
     from ..errors import OrchestratorError
-    from ..processes.orphans import sweep_run
+    from ..processes.orphans import still_running, sweep_run
     from ..run.lock import is_locked
     from ..run.opening import KITTIFY
     from ..run.stopping import stop_live_run
@@ -90,5 +93,12 @@ async def _end_everything(root: Path, store: RunStore) -> None:
             state.process, grace, lambda seconds: click.echo(f"  waiting, {seconds:.0f} s", err=True)
         )
         click.echo("it stopped by itself" if by_itself else "it had to be killed", err=True)
-    for survivor in await sweep_run(state.run_id, grace):
+    swept = await sweep_run(state.run_id, grace)
+    for survivor in swept.ended:
         click.echo(f"ended what was left: {survivor}", err=True)
+    state = store.load() or state
+    attempts = [attempt for record in state.work_packages.values() for attempt in record.attempts]
+    left = still_running((*swept.left, *(name for attempt in attempts for name in attempt.left)))
+    for survivor in left:
+        click.echo(f"WARNING: could NOT be ended: {survivor} (another user's?)", err=True)
+    return left

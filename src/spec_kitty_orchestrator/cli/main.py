@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import signal
 import sys
 import tempfile
 import traceback
@@ -60,6 +61,7 @@ def run() -> NoReturn:
     _fill_closed_streams()
     try:
         _refuse_windows()
+        _hear_signals()
         code = main.main(prog_name=PROGRAM, standalone_mode=False)
     except click.ClickException as problem:
         problem.show()
@@ -85,6 +87,12 @@ def _fill_closed_streams() -> None:
 def _refuse_windows() -> None:
     if sys.platform == "win32":
         raise UsageError("Windows is not supported", remedy="use Linux, macOS, or the Linux subsystem")
+
+
+def _hear_signals() -> None:
+    """Whoever started us may have had signals blocked, or its children's ends ignored: both are inherited."""
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, [])
 
 
 def _tell(problem: Exception) -> ExitCode:

@@ -17,6 +17,9 @@ from ..processes.bounds import ORPHANED_CHANGE_SECONDS, ROLLBACK_SECONDS
 from ..processes.keeper import Command, CommandNotStarted, open_keeper
 from .errors import Completed, HostMissing
 
+SHIELD = frozenset({signal.SIGTERM, signal.SIGHUP})
+"""What systemd, say, sends to all of a run at once: the host breaks off in the middle on it. We stop it."""
+
 Runner = Callable[[Sequence[str], bool], Awaitable[Completed]]
 """Runs the host with these arguments; the flag says that the call changes something."""
 
@@ -97,6 +100,7 @@ class HostUnderKeeper:
             first_signal=signal.SIGINT if mutating else signal.SIGKILL,
             patience=ORPHANED_CHANGE_SECONDS if mutating else 0.0,
             grace=ROLLBACK_SECONDS if mutating else 0.0,
+            shield=SHIELD,
             # A change is shielded from the first order to stop; the second one means everything, at once.
             kill_now=self.endpoint.kill_now,
         )

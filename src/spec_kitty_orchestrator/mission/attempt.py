@@ -17,7 +17,7 @@ from ..processes.agent_process import Limits, LogNotWritten
 from ..processes.identity import ProcessIdentity
 from ..processes.keeper import Command, CommandNotStarted
 from ..processes.orphans import RUN_MARKER
-from ..report.events import AttemptEnded, AttemptStarted, ProcessesSwept
+from ..report.events import AttemptEnded, AttemptStarted, ProcessesLeft, ProcessesSwept
 from ..report.times import utc_now
 from .context import RunContext
 from .records import INTERRUPTED, SUCCEEDED, AttemptRecord
@@ -79,7 +79,7 @@ async def _run(run: RunContext, attempt: Attempt, record: AttemptRecord) -> Atte
         ending = await run.agents.start(_command(run, attempt, log), log, limits, reader, note_keeper)
     except CommandNotStarted as problem:
         return AttemptResult(reader.finish(), Failure(FailureKind.NOT_INSTALLED, problem.message))
-    record.seconds, record.swept = ending.seconds, ending.swept
+    record.seconds, record.swept, record.left = ending.seconds, ending.swept, ending.left
     transcript = reader.finish()
     return AttemptResult(transcript, agent.judge(ending, transcript))
 
@@ -125,6 +125,8 @@ def _close_record(run: RunContext, wp_id: str, record: AttemptRecord) -> None:
     run.events.emit(AttemptEnded(wp_id, *what, round(record.seconds, 3), **asdict(record.usage)))
     if record.swept:
         run.events.emit(ProcessesSwept(wp_id, record.agent, record.swept))
+    if record.left:
+        run.events.emit(ProcessesLeft(wp_id, record.agent, record.left))
 
 
 def _write_private(path: Path, text: str) -> None:

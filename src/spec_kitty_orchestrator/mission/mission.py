@@ -31,6 +31,14 @@ class MissionEnd:
     exit_code: ExitCode
     lines: tuple[str, ...]
 
+    def with_left(self, left: tuple[str, ...]) -> MissionEnd:
+        """The same end with processes that still run and cannot be ended: that needs attention."""
+        if not left:
+            return self
+        code = self.exit_code or ExitCode.ATTENTION
+        line = f"still running, and not to be ended by us: {', '.join(left)}; see whose they are, end them"
+        return MissionEnd(code, (*self.lines, line))
+
 
 @frozen
 class Look:

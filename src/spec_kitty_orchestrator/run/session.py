@@ -18,7 +18,8 @@ from ..mission.context import AgentKit, RunContext, new_pool
 from ..mission.mission import Mission, MissionEnd
 from ..mission.slots import Slots
 from ..processes.agent_process import run_agent
-from ..processes.orphans import RUN_MARKER, adopt_orphans, sweep_run
+from ..processes.ending import Swept
+from ..processes.orphans import RUN_MARKER, adopt_orphans, still_running, sweep_run
 from ..report.board import Board, open_display
 from ..report.events import EventStream, JsonLines, Notice, RunEnded, RunStarted
 from ..report.lines import Lines
@@ -72,7 +73,7 @@ async def _supervise(request: Request, stop: StopControl, resume: bool) -> ExitC
     store = RunStore(request.repo_root / KITTIFY)
     before = store.load()  # a damaged file is told before anything else is done
     with ExitStack() as held:
-        swept: tuple[str, ...] = ()
+        swept = Swept()
         if before is not None:
             held.enter_context(run_lock(request.repo_root, store))
             # What a killed run left in flight must not land after the host was asked how things stand.
@@ -83,7 +84,7 @@ async def _supervise(request: Request, stop: StopControl, resume: bool) -> ExitC
         state = open_state(opened, store, resume=resume)
         adopt_orphans()
         run = open_run(opened, store, state, opened.agent_kit(run_agent, stop.kill_now))
-        session = Session(opened, store, state, stop, run)
+        session = Session(opened, store, state, stop, run, swept.left)
         with open_display() as display, session.recording(display):
             session.tell_what_begins(swept, resumed=resume)
             return await session.run_mission(display)
@@ -113,21 +114,27 @@ def open_run(
 
 @frozen
 class Session:
-    """A run that has been opened: what it works with, what it remembers, and what stops it."""
+    """A run that has been opened: what it works with, what it remembers, and what stops it.
+
+    `left` is what its predecessor left and could not be ended.
+    """
 
     opened: Opened
     store: RunStore
     state: RunState
     stop: StopControl
     run: RunContext
+    left: tuple[str, ...] = ()
 
-    def tell_what_begins(self, swept: tuple[str, ...], *, resumed: bool) -> None:
+    def tell_what_begins(self, swept: Swept, *, resumed: bool) -> None:
         """The first events: the run, what its predecessor left behind, who is missing."""
         state, emit = self.state, self.run.events.emit
         lanes = {wp.wp_id: wp.lane.value for wp in self.opened.mission.work_packages}
         emit(RunStarted(state.run_id, state.mission, state.actor, lanes, resumed))
-        for survivor in swept:
+        for survivor in swept.ended:
             emit(Notice(f"ended what the last run left behind: {survivor}"))
+        for survivor in swept.left:
+            emit(Notice(f"WARNING: the last run left what could NOT be ended: {survivor}"))
         for agent_id, agent in self.opened.agents.items():
             if agent.program is None:
                 emit(Notice(f"{agent_id} is not installed; the run goes on without it"))
@@ -140,8 +147,7 @@ class Session:
             end = await Mission(self.run, self.opened.mission).orchestrate()
             nursery.cancel_scope.cancel()
         finished = end.exit_code in (ExitCode.ACCEPTED, ExitCode.ATTENTION)
-        self._end(RunStatus.FINISHED if finished else RunStatus.STOPPED, end)
-        return end.exit_code
+        return self._end(RunStatus.FINISHED if finished else RunStatus.STOPPED, end)
 
     @contextmanager
     def recording(self, display: Board | Lines) -> Iterator[None]:
@@ -157,10 +163,13 @@ class Session:
         finally:
             lines.close()
 
-    def _end(self, status: RunStatus, end: MissionEnd) -> None:
+    def _end(self, status: RunStatus, end: MissionEnd) -> ExitCode:
+        attempts = [attempt for record in self.state.work_packages.values() for attempt in record.attempts]
+        end = end.with_left(still_running((*self.left, *(name for each in attempts for name in each.left))))
         self.state.status, self.state.reason = status, "\n".join(end.lines)
         self.store.save(self.state)
         self.run.events.emit(RunEnded(status.value, int(end.exit_code), self.state.reason))
+        return end.exit_code
 
 
 def _how_it_broke_off(problem: BaseException, stopped: ExitCode) -> tuple[RunStatus, MissionEnd]:

@@ -23,6 +23,7 @@ HISTORY: list[events.Event] = [
     events.RetryPlanned("WP01", "implementation", "codex", 2.0, "exit status 1"),
     events.HandoverRefused("WP01", "subtasks are not complete"),
     events.ProcessesSwept("WP01", "codex", ("12 sleep", "13 node")),
+    events.ProcessesLeft("WP01", "codex", ("14 sudo",)),
     events.AgentDropped("codex", "not logged in"),
     events.AgentParked("pi", 30.0),
     events.WaitingForAgents("WP01", ("pi",), 30.0),
