@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -74,9 +75,12 @@ def test_signals_that_were_blocked_before_us_stop_it_all_the_same(stage: Stage) 
     stage.cast(["ignore"] * 4, max_concurrent_wps=1)
     stage.start([sys.executable, "-c", HARD_OF_HEARING, *stage.orchestrate_command])
     stage.await_ready(1)
+    status = Path(f"/proc/{stage.pid}/status").read_text()
     stage.signal(signal.SIGTERM)
     assert stage.finish()[0] == 143
     assert stage.left() == []
+    (ignored,) = [int(line.split()[1], 16) for line in status.splitlines() if line.startswith("SigIgn")]
+    assert not ignored >> (signal.SIGCHLD - 1) & 1  # else a pid is given out again before we know of its end
 
 
 def test_with_signals_blocked_before_us_every_command_ends(stage: Stage) -> None:

@@ -7,18 +7,18 @@ import signal
 import subprocess
 import sys
 from itertools import islice
-from pathlib import Path
 from typing import Any
 
 import pytest
 import trio
+from attrs import evolve
 from tests.process.stage import Stage, eventually
 
 from spec_kitty_orchestrator.processes import _killing
 from spec_kitty_orchestrator.processes.bounds import LONGEST_PAUSE_SECONDS
 from spec_kitty_orchestrator.processes.ending import Ending
 from spec_kitty_orchestrator.processes.keeper import Command, Keeper, open_keeper
-from spec_kitty_orchestrator.processes.orphans import RUN_MARKER, sweep_run
+from spec_kitty_orchestrator.processes.orphans import CHILDREN, RUN_MARKER, find_survivors, sweep_run
 from spec_kitty_orchestrator.run.state import RunStatus
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the arena sees processes in /proc")
@@ -34,15 +34,50 @@ os.execv(sys.argv[1], sys.argv[1:])
 ZOMBIES = """
 import os, signal, sys, time
 def obey(*_):
+    time.sleep(0.5)
     open("asked", "w").close()
     sys.exit(3)
 signal.signal(signal.SIGTERM, obey)
 for _ in range(1100):
     if os.fork() == 0:
         os._exit(0)
-print("up", flush=True)
+os.write(1, b"up\\n")
 while True:
     time.sleep(1)
+"""
+
+HAS_A_JOB = """
+import ctypes, os, sys, time
+ctypes.CDLL(None).prctl(36, 1, 0, 0, 0)  # as process 1 of a container, to which orphans fall
+if os.fork() == 0:
+    os.setsid()
+    if sys.argv[2] and os.fork():
+        os._exit(0)
+    nothing = os.open("/dev/null", os.O_RDWR)
+    for stream in 0, 1, 2:
+        os.dup2(nothing, stream)
+    with open(sys.argv[1], "w") as file:
+        file.write(str(os.getpid()))
+    os.execvp("sleep", ["sleep", "60"])
+if sys.argv[2]:
+    os.wait()
+while not (os.path.exists(sys.argv[1]) and os.path.getsize(sys.argv[1])):
+    time.sleep(0.02)
+os.execv(sys.argv[3], sys.argv[3:])
+"""
+
+LEAVES_A_CHILD = """
+import os, signal, sys, time
+def asked(*_):
+    open("asked by SIGINT", "w").close()
+    os._exit(0)
+if os.fork() == 0:
+    os.setsid()
+    signal.signal(signal.SIGINT, asked)
+    open("up", "w").close()
+    time.sleep(60)
+while not os.path.exists("up"):
+    time.sleep(0.02)
 """
 
 OBEDIENT_PARENT = 'setsid env -i "$0" -S -c "import time; time.sleep(60)" "$1" & wait'
@@ -87,14 +122,10 @@ async def test_of_keepers_that_are_lost_together_each_tells_what_was_its_own(are
         assert endings[pid].left == ()
 
 
-def test_what_a_shell_had_started_before_it_became_us_is_not_touched(arena: Any) -> None:
-    before = 'setsid sleep 60 >/dev/null 2>&1 & echo $! >before; exec "$@"'
-    here = Path.cwd()
-    os.chdir(arena.folder)
-    try:
-        driver = arena.drive(arena.launch("grandchild"), wrapper=("sh", "-c", before, "sh"))
-    finally:
-        os.chdir(here)
+@pytest.mark.parametrize("orphaned", ["", "orphaned"])
+def test_what_a_shell_had_started_before_it_became_us_is_not_touched(arena: Any, orphaned: str) -> None:
+    wrapper = (sys.executable, "-S", "-c", HAS_A_JOB, str(arena.folder / "before"), orphaned)
+    driver = arena.drive(arena.launch("grandchild"), wrapper=wrapper)
     driver.await_ready()
     job = int((arena.folder / "before").read_text())
     os.kill(driver.keepers[0], signal.SIGKILL)
@@ -108,11 +139,43 @@ def test_what_a_shell_had_started_before_it_became_us_is_not_touched(arena: Any)
     assert lived
 
 
+async def test_what_could_not_be_ended_is_told_under_one_keeper_alone(
+    arena: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a keeper that was lost before, nothing is told again, and nobody waits for it again."""
+    arena.is_init = True
+    monkeypatch.setattr(_killing, "kill_with_groups", lambda *_: False)
+    monkeypatch.setattr(_killing, "REFUSED_SECONDS", 0.1)
+    left = []
+    for _ in range(2):
+        async with open_keeper(shell(arena, "setsid sh -c 'echo $$; exec sleep 60'; :")) as keeper:
+            pid = (await keeper.stdout.receive_some()).decode().strip()
+            os.kill(keeper.identity.pid, signal.SIGKILL)
+            ending = await keeper.wait()
+        assert pid in [name.split()[0] for name in ending.left]
+        assert ending.swept == ()
+        left.append({name.split()[0] for name in ending.left})
+    assert not left[0] & left[1]
+    for each in left[0] | left[1]:
+        os.kill(int(each), signal.SIGKILL)
+    assert eventually(lambda: CHILDREN.strangers("nobody") == [] and not CHILDREN.left)
+
+
+async def test_what_a_command_leaves_behind_is_asked_as_the_command_is(arena: Any) -> None:
+    """git, below the host, tidies up on SIGINT; the host's calls are shielded from SIGTERM."""
+    environ = {**os.environ, RUN_MARKER: arena.mark}
+    command = Command((sys.executable, "-S", "-c", LEAVES_A_CHILD), arena.folder, environ, grace=60.0)
+    async with open_keeper(evolve(command, first_signal=signal.SIGINT)) as keeper:
+        ending = await keeper.wait()
+    assert (ending.returncode, ending.left) == (0, ())
+    assert (arena.folder / "asked by SIGINT").exists()
+
+
 def test_a_nameless_child_of_what_obeys_is_found_before_its_parent_is_gone(arena: Any) -> None:
     arena.is_init = True
     command = ["sh", "-c", OBEDIENT_PARENT, sys.executable, arena.mark]
     with subprocess.Popen(command, env={**os.environ, RUN_MARKER: arena.mark}) as parent:
-        assert eventually(lambda: len(arena.left()) == 2)
+        assert eventually(lambda: (len(arena.left()), len(find_survivors(arena.mark))) == (2, 1))
         swept = trio.run(sweep_run, arena.mark, 1.0)
         assert parent.wait() == -signal.SIGTERM
         assert arena.left() == []
@@ -135,6 +198,15 @@ def test_the_pauses_between_the_looks_at_what_does_not_die_grow(monkeypatch: pyt
 def test_what_refuses_our_signals_is_not_waited_for_as_long(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_killing, "REFUSED_SECONDS", 0.0)
     assert len(looks(monkeypatch, dies_of_it=False)) == 1
+
+
+def test_who_refuses_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(pid: int, signum: int) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr(_killing.os, "kill", refuse)
+    monkeypatch.setattr(_killing.os, "killpg", refuse)
+    assert not _killing.kill_with_groups([os.getpid()], {})
 
 
 def without_the_right(argv: list[str]) -> list[str]:
