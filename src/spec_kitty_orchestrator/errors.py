@@ -18,7 +18,10 @@ class ExitCode(enum.IntEnum):
         return member
 
     ACCEPTED = 0, "mission accepted (or the dry run is valid)"
-    ATTENTION = 1, "finished, but some work packages need attention (blocked, canceled, stalled)"
+    ATTENTION = (
+        1,
+        "finished, but some work packages need attention (blocked, canceled, stalled), or processes are left",
+    )
     USAGE = 2, "wrong usage or configuration"
     HOST = 3, "host missing, incompatible or broken"
     LOCKED = 4, "another run holds this repository"

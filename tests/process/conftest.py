@@ -192,7 +192,7 @@ def arena(tmp_path: Path) -> Iterator[Arena]:
         os.kill(int(process.split()[0]), signal.SIGKILL)
     assert left == []
     assert orphans == set()
-    assert CHILDREN.keepers == set()
+    assert CHILDREN.keepers == {}
     assert len(os.listdir("/proc/self/fd")) == files_before
 
 

@@ -18,7 +18,8 @@ from attrs import astuple, evolve
 from spec_kitty_orchestrator.processes import orphans
 from spec_kitty_orchestrator.processes.ending import EndedBy, Ending
 from spec_kitty_orchestrator.processes.identity import ProcessIdentity
-from spec_kitty_orchestrator.processes.keeper import START_KEEPER, Command, Keeper, open_keeper
+from spec_kitty_orchestrator.processes.keeper import Command, Keeper, open_keeper
+from spec_kitty_orchestrator.processes.launch import START_KEEPER
 from spec_kitty_orchestrator.processes.orphans import CHILDREN, RUN_MARKER
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the arena sees processes in /proc")
@@ -55,9 +56,9 @@ def pids(ending: Ending) -> set[str]:
 
 def alter_keeper(monkeypatch: pytest.MonkeyPatch, change: str) -> None:
     """Has every keeper run a statement about its own module before anything else."""
-    altered = START_KEEPER.replace("main(*", f"from processes import _keeper; {change}; main(*")
+    altered = START_KEEPER.replace("main(*", f"from processes import _keeper, _killing; {change}; main(*")
     assert altered != START_KEEPER
-    monkeypatch.setattr("spec_kitty_orchestrator.processes.keeper.START_KEEPER", altered)
+    monkeypatch.setattr("spec_kitty_orchestrator.processes.launch.START_KEEPER", altered)
 
 
 @pytest.mark.parametrize(("first", "told"), [(signal.SIGINT, "INT\n"), (signal.SIGTERM, "TERM\n")])
@@ -113,7 +114,7 @@ async def test_what_it_leaves_behind_is_asked_to_end_before_it_is_killed(
 async def test_what_the_keeper_could_not_kill_is_killed_from_here(
     arena: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    alter_keeper(monkeypatch, "_keeper.kill_with_groups = lambda *_: None; _keeper.SWEEP_SECONDS = 0.1")
+    alter_keeper(monkeypatch, "_killing.kill_with_groups = lambda *_: None; _keeper.SWEEP_SECONDS = 0.1")
     script = LEAVE.format(answer="", stay="exec sleep 60")
     async with open_keeper(evolve(shell(arena, script), grace=0.1)) as keeper:
         ending = await keeper.wait()
@@ -126,7 +127,9 @@ async def test_without_a_subreaper_the_commands_own_group_is_ended(
     arena: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What macOS has; here the keeper is told that it is not on Linux."""
-    alter_keeper(monkeypatch, "_keeper.LINUX = False; _keeper.SWEEP_SECONDS = 0.3")  # zombies count here
+    alter_keeper(
+        monkeypatch, "_keeper.LINUX = _killing.LINUX = False; _keeper.SWEEP_SECONDS = 0.3"
+    )  # zombies count here
     arena.is_init = True
     async with open_keeper(shell(arena, "trap '' TERM; sleep 60 & echo up; sleep 60; sleep 60")) as keeper:
         assert await keeper.stdout.receive_some() == b"up\n"
@@ -211,7 +214,7 @@ def test_keepers_that_are_lost_together_share_the_time_that_their_orphans_have(
     arena: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One orphan that nothing kills must not hold up every start as often as there are keepers."""
-    monkeypatch.setattr("spec_kitty_orchestrator.processes._keeper.kill_with_groups", lambda *_: None)
+    monkeypatch.setattr("spec_kitty_orchestrator.processes._killing.kill_with_groups", lambda *_: None)
     monkeypatch.setattr(orphans, "SWEEP_SECONDS", 0.5)
 
     async def lose_ten() -> float:
@@ -245,19 +248,19 @@ def test_a_child_that_has_ended_is_still_a_child() -> None:
         ProcessIdentity.of(process.pid)
 
 
-async def test_a_command_that_ends_before_it_is_looked_at_is_no_error(
+async def test_a_keeper_that_ends_before_it_is_looked_at_is_lost_like_any_other(
     arena: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """On a busy machine the keeper of `true` is through before this process gets to run again."""
     of = ProcessIdentity.of
 
     def late(pid: int) -> ProcessIdentity:
+        os.kill(pid, signal.SIGKILL)
         os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
         return of(pid)
 
     monkeypatch.setattr(ProcessIdentity, "of", late)
     async with open_keeper(shell(arena, "exit 4")) as keeper:
-        assert how(await keeper.wait()) == (4, None, EndedBy.EXITED, ())
+        assert how(await keeper.wait()) == (None, None, EndedBy.KEEPER_LOST, ())
 
 
 def test_nobody_is_identified_by_a_pid_that_nobody_has() -> None:

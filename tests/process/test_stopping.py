@@ -16,6 +16,7 @@ from trio.testing import MockClock
 
 from spec_kitty_orchestrator.processes import orphans
 from spec_kitty_orchestrator.processes.bounds import orderly_stop_seconds
+from spec_kitty_orchestrator.processes.ending import Swept
 from spec_kitty_orchestrator.processes.identity import ProcessIdentity
 from spec_kitty_orchestrator.processes.orphans import RUN_MARKER, find_survivors, sweep_run
 from spec_kitty_orchestrator.run import stopping
@@ -224,9 +225,9 @@ async def test_what_is_left_of_a_dead_run_is_found_by_its_mark_and_ended(arena: 
     driver.finish()
     run_id = launch.command.env[RUN_MARKER]
     assert find_survivors(run_id)
-    assert await sweep_run(run_id, grace=0.2)
+    assert (await sweep_run(run_id, grace=0.2)).ended
     assert find_survivors(run_id) == []
-    assert await sweep_run(run_id, grace=0.2) == ()
+    assert await sweep_run(run_id, grace=0.2) == Swept()
 
 
 def test_a_child_with_a_cleared_environment_is_ended_with_its_marked_parent(
@@ -239,7 +240,7 @@ def test_a_child_with_a_cleared_environment_is_ended_with_its_marked_parent(
         assert eventually(lambda: (len(arena.left()), len(find_survivors(arena.mark))) == (2, 1))
         swept = trio.run(sweep_run, arena.mark, 0.2)
         assert arena.left() == []
-    assert len(swept) == 2
+    assert (len(swept.ended), swept.left) == (2, ())
 
 
 def test_another_users_run_is_refused_with_a_reason(monkeypatch: pytest.MonkeyPatch) -> None:

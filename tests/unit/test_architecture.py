@@ -306,7 +306,8 @@ def is_import(node: ast.stmt) -> bool:
 
 
 def test_the_keeper_needs_the_standard_library_alone() -> None:
-    assert uses("processes._keeper") == {"processes.bounds"}
+    assert uses("processes._keeper") == {"processes._killing", "processes.bounds"}
+    assert uses("processes._killing") == {"processes.bounds"}
     assert uses("processes.bounds") == set()
-    for name in ("processes._keeper", "processes.bounds", "processes.__init__"):
+    for name in ("processes._keeper", "processes._killing", "processes.bounds", "processes.__init__"):
         assert not {full.split(".")[0] for full in imports(name, MODULES[name])} & HEAVY

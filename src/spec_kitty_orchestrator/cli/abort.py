@@ -72,10 +72,13 @@ def _record(root: Path, store: RunStore, state: RunState) -> str:
     return f"run {state.run_id} is recorded as aborted"
 
 
-async def _end_everything(root: Path, store: RunStore, say: Voice) -> bool:
-    """Ends the live run, if there is one, and what one that was killed has left; True: not all could be."""
+async def _end_everything(root: Path, store: RunStore, say: Voice) -> tuple[str, ...]:
+    """Ends the live run, if there is one, and what one that was killed has left.
+
+    Returns what could not be ended.
+    """
     from ..errors import OrchestratorError, StateFileError, UsageError
-    from ..processes.orphans import find_survivors, sweep_run
+    from ..processes.orphans import still_running, sweep_run
     from ..run.opening import KITTIFY
     from ..run.stopping import await_live_run, stop_live_run
     from ..settings.loading import load_settings
@@ -100,13 +103,18 @@ async def _end_everything(root: Path, store: RunStore, say: Voice) -> bool:
         )
         say("it stopped by itself" if by_itself else "it had to be killed", err=True)
     runs = {state.run_id} if state is not None and state.belongs_to(root) else set()
-    left = False
+    left: list[str] = []
     for run_id in runs | {live.run_id if live is not None else ""} - {""}:
-        for survivor in await sweep_run(run_id, grace):
+        swept = await sweep_run(run_id, grace)
+        for survivor in swept.ended:
             say(f"ended what was left: {survivor}", err=True)
-        for process in find_survivors(run_id):
-            left = True
-            say(f"could not be ended: process {process.pid}; end it by hand", err=True)
+        left += swept.left
     if trouble is not None:
         raise trouble
-    return left
+    state = store.load()
+    records = state.work_packages.values() if state is not None and state.belongs_to(root) else ()
+    left += [name for record in records for attempt in record.attempts for name in attempt.left]
+    still = still_running(left)
+    for survivor in still:
+        say(f"WARNING: could NOT be ended: {survivor} (another user's?)", err=True)
+    return still

@@ -67,6 +67,7 @@ def run() -> NoReturn:
         _fill_closed_streams()
         _show_every_character()
         _refuse_windows()
+        _hear_signals()
         code = main.main(prog_name=PROGRAM, standalone_mode=False)
     except click.ClickException as problem:
         code, last_words = ExitCode.USAGE, problem.show
@@ -104,6 +105,12 @@ def _show_every_character() -> None:
 def _refuse_windows() -> None:
     if sys.platform == "win32":
         raise UsageError("Windows is not supported", remedy="use Linux, macOS, or the Linux subsystem")
+
+
+def _hear_signals() -> None:
+    """Whoever started us may have had signals blocked, or its children's ends ignored: both are inherited."""
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, [])
 
 
 def _explain(problem: Exception) -> tuple[ExitCode, str]:

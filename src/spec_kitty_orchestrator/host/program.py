@@ -20,6 +20,9 @@ from ..processes.keeper import Command, Keeper, open_keeper
 from ..processes.starting import CommandNotStarted, ProgramMissing
 from .errors import Completed, HostMissing
 
+SHIELD = frozenset({signal.SIGTERM, signal.SIGHUP})
+"""What systemd, say, sends to all of a run at once: the host breaks off in the middle on it. We stop it."""
+
 Runner = Callable[[Sequence[str], bool], Awaitable[Completed]]
 """Runs the host with these arguments; the flag says that the call changes something."""
 
@@ -113,6 +116,7 @@ class HostUnderKeeper:
             first_signal=signal.SIGINT if mutating else signal.SIGKILL,
             patience=ORPHANED_CHANGE_SECONDS if mutating else 0.0,
             grace=ROLLBACK_SECONDS if mutating else 0.0,
+            shield=SHIELD,
         )
 
 

@@ -26,6 +26,14 @@ class MissionEnd:
     exit_code: ExitCode
     lines: tuple[str, ...]
 
+    def with_left(self, left: tuple[str, ...]) -> MissionEnd:
+        """The same end with processes that still run and cannot be ended: that needs attention."""
+        if not left:
+            return self
+        code = self.exit_code or ExitCode.ATTENTION
+        line = f"still running, and not to be ended by us: {', '.join(left)}; see whose they are, end them"
+        return MissionEnd(code, (*self.lines, line))
+
 
 async def accept(run: RunContext, lanes: Mapping[str, Lane], unproven: Mapping[str, str]) -> MissionEnd:
     """Accepts a mission whose work packages are all approved or done, unless there is no proof for some.

@@ -20,7 +20,7 @@ from ..processes.identity import ProcessIdentity
 from ..processes.keeper import Command
 from ..processes.orphans import RUN_MARKER
 from ..processes.starting import ProgramMissing
-from ..report.events import AttemptEnded, AttemptStarted, ProcessesSwept
+from ..report.events import AttemptEnded, AttemptStarted, ProcessesLeft, ProcessesSwept
 from ..report.times import utc_now
 from .context import RunContext
 from .records import INTERRUPTED, SUCCEEDED, AttemptRecord
@@ -94,7 +94,7 @@ async def _run(run: RunContext, attempt: Attempt, record: AttemptRecord) -> Atte
         ending = await run.agents.start(_command(run, attempt, log), log, limits, reader, note_keeper)
     except ProgramMissing as problem:
         return AttemptResult(reader.finish(), Failure(FailureKind.NOT_INSTALLED, problem.message))
-    record.seconds, record.swept = ending.seconds, ending.swept
+    record.seconds, record.swept, record.left = ending.seconds, ending.swept, ending.left
     transcript = await _finish(reader)
     return AttemptResult(transcript, agent.judge(ending, transcript))
 
@@ -152,6 +152,8 @@ def _close_record(run: RunContext, wp_id: str, record: AttemptRecord) -> None:
     run.events.emit(AttemptEnded(wp_id, *what, round(record.seconds, 3), **asdict(record.usage)))
     if record.swept:
         run.events.emit(ProcessesSwept(wp_id, record.agent, record.swept))
+    if record.left:
+        run.events.emit(ProcessesLeft(wp_id, record.agent, record.left))
 
 
 def _write_private(path: Path, text: str) -> None:

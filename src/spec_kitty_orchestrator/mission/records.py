@@ -19,7 +19,10 @@ REVIEWS_KEPT = 10
 
 @define
 class AttemptRecord:
-    """One attempt of one agent. `outcome` is None while it runs; paths are relative to the repository."""
+    """One attempt of one agent. `outcome` is None while it runs; paths are relative to the repository.
+
+    `swept` is what the agent left behind and was ended, `left` what could not be; each as "pid name".
+    """
 
     role: Role
     agent: str
@@ -31,6 +34,7 @@ class AttemptRecord:
     message: str = ""
     seconds: float | None = None
     swept: tuple[str, ...] = ()
+    left: tuple[str, ...] = ()
     usage: Usage = field(factory=Usage)
 
     @property

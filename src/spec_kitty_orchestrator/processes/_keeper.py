@@ -1,10 +1,12 @@
 """Stands above one command and leaves none of its descendants behind; standard library only.
 
-`keeper.py` runs `main` with CONTROL REPORT FIRST_SIGNAL PATIENCE GRACE ARGV... and with the folder, the
+`keeper.py` runs `main` with CONTROL REPORT FIRST_SIGNAL PATIENCE GRACE SHIELD SIZE and with the folder, the
 environment and the three standard streams that the command shall have. `CONTROL` and `REPORT` are inherited
 pipe ends. `CONTROL` is the lifeline: its other end is held by the orchestrator alone, so end-of-file means
-that the orchestrator is dead; a byte on it is an order (`T`: stop, `K`: kill at once). `REPORT` carries a
-Python literal for each event, `started` or `failed`, `exited`, at last `done`; json would load too slowly.
+that the orchestrator is dead. First it brings SIZE bytes: the command's arguments, which are not on our own
+command line lest a `pkill -f` that means another program takes keepers too; then a byte is an order (`T`:
+stop, `K`: kill at once). `REPORT` carries one Python literal on a line for each event, `started` or
+`failed`, `exited`, and at last `done`; importing json would cost a fifth of the start.
 
 It ends in one of three ways (the command exited; somebody asked; the lifeline closed) and in each the order
 is the same: a polite signal to every descendant, a while, SIGKILL to whatever is left, until the kernel says
@@ -20,117 +22,41 @@ import math
 import os
 import select
 import signal
-import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable
 from itertools import islice
 
-from .bounds import LEFTOVER_SECONDS, SETTLE_SECONDS, SWEEP_PAUSE_SECONDS, SWEEP_SECONDS
+from ._killing import (
+    LINUX,
+    MOST_NAMES,
+    become_subreaper,
+    children_of,
+    descendants,
+    is_living,
+    kill_all,
+    note,
+    read_stat,
+    send,
+)
+from .bounds import LEFTOVER_SECONDS, SETTLE_SECONDS, SWEEP_SECONDS
 
-PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
-LINUX = sys.platform == "linux"
-HAS_CHILDREN_FILES = os.path.exists(f"/proc/self/task/{os.getpid()}/children")
-
-Find = Callable[[bool], "Iterable[int] | None"]
-MOST_NAMES, MOST_REAPED_AT_ONCE = 20, 10_000
-CROWD = 1000  # as many descendants as no honest build has: a fork bomb, which is not given time
-
-
-def become_subreaper() -> bool:
-    """Have orphaned descendants fall to this process instead of to init; False where that does not exist."""
-    return LINUX and ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0
-
-
-def children_of(pid: int) -> list[int]:
-    """The living and dead children of all of a process's threads; empty when it is gone."""
-    if not HAS_CHILDREN_FILES:
-        return children_by_scan().get(pid, []) if LINUX else []
-    found: list[int] = []
-    with contextlib.suppress(OSError):
-        for thread in os.listdir(f"/proc/{pid}/task"):
-            with open(f"/proc/{pid}/task/{thread}/children", "rb", 0) as listing:
-                found += map(int, listing.read().split())
-    return found
+PR_SET_PDEATHSIG = 1
+MOST_REAPED_AT_ONCE = 10_000
+CROWD = 1000  # as many living descendants as no honest build has: a fork bomb, which is not given time
+STOPS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT)
 
 
-def read_stat(pid: int) -> tuple[str, str, int]:
-    """The name, state and parent of a process; an empty state when it is gone."""
-    with contextlib.suppress(OSError), open(f"/proc/{pid}/stat", "rb", 0) as stat:
-        head, _, tail = stat.read().decode(errors="replace").rpartition(")")
-        state, parent = tail.split()[:2]
-        return head.partition("(")[2], state, int(parent)
-    return "", "", 0
+def become_command(argv: list[bytes], keeper: int, shield: Iterable[int]) -> None:
+    """In the forked child: a fresh session, fresh signals, death with the keeper; then the command.
 
-
-def children_by_scan() -> dict[int, list[int]]:
-    """For kernels without `children` files: every process by its parent."""
-    tree: dict[int, list[int]] = {}
-    for pid in (int(entry) for entry in os.listdir("/proc") if entry.isdigit()):
-        tree.setdefault(read_stat(pid)[2], []).append(pid)
-    return tree
-
-
-def descendants() -> Iterator[int]:
-    """Yield the pids below us, each as soon as it is found (Linux only)."""
-    to_visit = [os.getpid()]
-    while to_visit:
-        for child in children_of(to_visit.pop()):
-            yield child
-            to_visit.append(child)
-
-
-def send(pid: int, signum: int) -> None:
-    """Signal a process, or with a negative pid a group, that may be gone or another user's."""
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.kill(pid, signum)
-
-
-def note(swept: dict[int, str], pid: int) -> None:
-    """Remember by name what is ended; few: against a fork loop, reading names would cost the race."""
-    if pid not in swept and len(swept) < MOST_NAMES:
-        name, state, _ = read_stat(pid)
-        swept[pid] = "" if state in ("", "Z", "X") else f"{pid} {name}"
-
-
-def kill_with_groups(pids: Iterable[int], swept: dict[int, str]) -> None:
-    """SIGKILL descendants and their groups: a group dies as one, so that no fork in it slips through.
-
-    Their sessions are their own; only one that has not yet left our session is in our group.
+    What it is shielded from is blocked, which no handler of a program below it can undo (git's would), and
+    ignored, since a shell that starts clears what is blocked.
     """
-    done = {os.getpgrp()}
-    for pid in pids:
-        note(swept, pid)
-        with contextlib.suppress(OSError):  # it is gone, another user's, or a group itself
-            group = os.getpgid(pid)
-            if group not in done:
-                done.add(group)
-                os.killpg(group, signal.SIGKILL)
-        send(pid, signal.SIGKILL)
-
-
-def kill_all(find: Find, swept: dict[int, str], until: float) -> Iterator[float]:
-    """SIGKILL what `find` finds, at least once, until that is None or it is late; yields how long to pause.
-
-    No pause while new ones appear: what forks as it flees is caught only in a rush. One that cannot be killed
-    hides its own children: when nothing else is new, `find(True)` looks below it.
-    """
-    seen: set[int] = set()
-    while (found := find(False)) is not None:
-        pids = set(found)
-        seen, calm = pids, pids <= seen
-        kill_with_groups((find(True) or ()) if calm else pids, swept)
-        yield SWEEP_PAUSE_SECONDS if calm else 0.0
-        if time.monotonic() >= until:
-            return
-
-
-def become_command(argv: list[str], keeper: int) -> None:
-    """In the forked child: a fresh session, fresh signals, death with the keeper; then the command."""
     os.setsid()
     for signum in signal.valid_signals():
         with contextlib.suppress(OSError, ValueError):  # SIGKILL, SIGSTOP and the C library's own
-            signal.signal(signum, signal.SIG_DFL)
-    signal.pthread_sigmask(signal.SIG_SETMASK, [])
+            signal.signal(signum, signal.SIG_IGN if signum in shield else signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, shield)
     if LINUX:
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
         if os.getppid() != keeper:
@@ -144,6 +70,7 @@ class KeeperProcess:
     def __init__(self, control: int, report: int, first_signal: int, patience: float, grace: float) -> None:
         self.control, self.report_fd = control, report
         self.first_signal, self.patience, self.grace = first_signal, patience, grace
+        self.orphaned = self.asked = False
         self.command = 0
         self.status: int | None = None
         self.stop_at = float("inf")
@@ -155,14 +82,29 @@ class KeeperProcess:
             self.poll.register(fd, select.POLLIN)
 
     def catch_signals(self) -> int:
-        """Make signals wake the poll; one that would end us is an order to stop."""
+        """Make signals wake the poll, also those that whoever started us has blocked or ignored.
+
+        One that would end us is an order to stop only when the orchestrator is dead: else it was sent to
+        all of a run at once (by systemd, say), and the orchestrator, which got it too, knows what is to stop.
+        """
         wake, waker = os.pipe()
         os.set_blocking(waker, False)
         signal.set_wakeup_fd(waker, warn_on_full_buffer=False)
         signal.signal(signal.SIGCHLD, lambda *_: None)
-        for signum in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT):
-            signal.signal(signum, lambda *_: self.stop_within(0))
+        for signum in STOPS:
+            signal.signal(signum, lambda *_: setattr(self, "asked", True))
+        signal.pthread_sigmask(signal.SIG_SETMASK, [])
         return wake
+
+    def take_command(self, size: int) -> list[bytes]:
+        """The command's arguments; empty when the orchestrator is dead already."""
+        taken = b""
+        while len(taken) < size:
+            chunk = os.read(self.control, size - len(taken))
+            if not chunk:
+                return []
+            taken += chunk
+        return taken.split(b"\0")
 
     def stop_within(self, seconds: float) -> None:
         self.stop_at = min(self.stop_at, time.monotonic() + seconds)
@@ -171,13 +113,13 @@ class KeeperProcess:
         with contextlib.suppress(BrokenPipeError):  # the orchestrator is dead
             os.write(self.report_fd, ascii(event).encode() + b"\n")
 
-    def start(self, argv: list[str]) -> None:
+    def start(self, argv: list[bytes], shield: Iterable[int]) -> None:
         """Fork and execute, or raise OSError; then let go of the streams: end-of-file is the command's."""
         (trouble, troubled), keeper = os.pipe(), os.getpid()
         self.command = os.fork()
         if self.command == 0:
             try:
-                become_command(argv, keeper)
+                become_command(argv, keeper, shield)
             except OSError as error:
                 os.write(troubled, str(error.errno or 0).encode())
             finally:
@@ -200,6 +142,8 @@ class KeeperProcess:
                 self.take_orders()
             else:
                 os.read(self.wake, 4096)
+        if self.orphaned and self.asked:
+            self.stop_within(0)
         self.reap()
 
     def take_orders(self) -> None:
@@ -209,6 +153,7 @@ class KeeperProcess:
             self.stop_within(0)
         if not orders:
             self.poll.unregister(self.control)
+            self.orphaned = True
             self.stop_within(self.patience)
 
     def reap(self) -> None:
@@ -235,7 +180,9 @@ class KeeperProcess:
 
     def ask_all(self, signum: int) -> None:
         """Ask every descendant, as a terminal asks every process of a job; wake the stopped to hear it."""
-        everybody = list(islice(descendants(), CROWD)) if LINUX else [-self.command]
+        everybody = (
+            list(islice(filter(is_living, descendants([os.getpid()])), CROWD)) if LINUX else [-self.command]
+        )
         self.kill_ordered |= len(everybody) == CROWD
         for pid in everybody:
             if self.status is not None:
@@ -257,7 +204,7 @@ class KeeperProcess:
             return None
         if not LINUX:
             return [-self.command]  # the group is all there is to find without a subreaper
-        return descendants() if deep else children_of(os.getpid())
+        return descendants([os.getpid()]) if deep else children_of(os.getpid())
 
     def sweep(self) -> None:
         """SIGKILL until we have no child."""
@@ -277,23 +224,34 @@ class KeeperProcess:
         if self.status is not None:
             self.wait_while(SETTLE_SECONDS, for_all=True)
             if not self.gone:
-                self.ask_all(signal.SIGTERM)
+                self.ask_all(self.first_signal)
                 self.wait_while(min(self.grace, LEFTOVER_SECONDS), for_all=True)
         self.sweep()
-        self.report(done=self.gone, swept=[name for name in self.swept.values() if name])
+        left = {} if self.gone else self.names_of_left()
+        swept = [name for pid, name in self.swept.items() if name and pid not in left]
+        self.report(done=self.gone, swept=swept, left=list(left.values()))
+
+    def names_of_left(self) -> dict[int, str]:
+        """What could not be ended, by pid; elsewhere than on Linux only the orchestrator can tell."""
+        if not LINUX:
+            return {}
+        living = islice(filter(is_living, descendants([os.getpid()])), MOST_NAMES)
+        return {pid: f"{pid} {read_stat(pid)[0]}" for pid in living}
 
 
-def main(control: str, report: str, first_signal: str, patience: str, grace: str, *argv: str) -> None:
+def main(*args: str) -> None:
+    control, report, first_signal, patience, grace, shield, size = args
     for fd in (int(control), int(report)):
         os.set_inheritable(fd, False)
     become_subreaper()
     keeper = KeeperProcess(int(control), int(report), int(first_signal), float(patience), float(grace))
+    argv = keeper.take_command(int(size))
     keeper.step(0)
-    if keeper.kill_ordered or keeper.stop_at < float("inf"):  # an order came first, or we are orphaned
-        keeper.report(done=True, swept=[])
+    if not argv or keeper.kill_ordered or keeper.stop_at < float("inf"):  # told to stop first, or orphaned
+        keeper.report(done=True, swept=[], left=[])
         os._exit(0)
     try:
-        keeper.start(list(argv))
+        keeper.start(argv, set(map(int, shield.split())))
     except OSError as error:
         keeper.report(failed=error.errno)
     else:

@@ -14,8 +14,14 @@ SWEEP_SECONDS = 5.0
 """How long SIGKILL may need: a bound against what cannot be killed (another user's, stuck in the kernel)."""
 SWEEP_PAUSE_SECONDS = 0.005
 """Between two looks at what SIGKILL was sent to, when nothing new appears: dying takes about that long."""
+LONGEST_PAUSE_SECONDS = 0.1
+"""What that pause grows to, by doubling: what does not die must not cost the processor."""
+REFUSED_SECONDS = 1.0
+"""How long those who refuse our SIGKILL, all of them another user's, may take to go by themselves."""
 
 # Above the keeper.
+START_SECONDS = 30.0
+"""From the start of a keeper to its first report; it takes 13 ms, and a second where all cores are busy."""
 BUSY_SECONDS = 1.0
 """What a busy machine adds."""
 KEEPER_SECONDS = LEFTOVER_SECONDS + SWEEP_SECONDS + BUSY_SECONDS

@@ -19,14 +19,28 @@ class EndedBy(enum.Enum):
 
 
 @frozen
+class Swept:
+    """What was found of something that should have been gone, each as "pid name".
+
+    Attributes:
+        ended: what is gone now.
+        left: what could not be ended: another user's, or stuck in the kernel.
+    """
+
+    ended: tuple[str, ...] = ()
+    left: tuple[str, ...] = ()
+
+
+@frozen
 class Ending:
-    """How a command ended, with everything below it gone.
+    """How a command ended, with everything below it gone but what is `left`.
 
     Attributes:
         returncode: its exit status, None when a signal ended it or nobody knows.
         signal: the signal that ended it, or None.
         swept: what it left behind or had to be killed beside it, each as "pid name".
         seconds: from its start until everything was gone.
+        left: what it left behind and nobody could end, each as "pid name".
     """
 
     returncode: int | None
@@ -34,3 +48,4 @@ class Ending:
     ended_by: EndedBy
     swept: tuple[str, ...]
     seconds: float
+    left: tuple[str, ...] = ()

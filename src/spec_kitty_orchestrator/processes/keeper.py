@@ -11,10 +11,9 @@ import contextlib
 import os
 import signal
 import subprocess
-import sys
 import uuid
 from collections.abc import AsyncIterator, Mapping
-from contextlib import ExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -22,22 +21,13 @@ import trio
 from attrs import field, frozen
 from trio.abc import ReceiveStream
 
-from .bounds import KEEPER_SECONDS
+from .bounds import KEEPER_SECONDS, START_SECONDS
 from .ending import EndedBy, Ending
 from .identity import ProcessIdentity
-from .open_files import BEFORE
-from .orphans import CHILDREN, KEEPER_MARKER, end_orphans
+from .launch import KEEPER_CODE, keeper_argv, pipe
+from .orphans import CHILDREN, KEEPER_MARKER, end_orphans, still_running
 from .starting import CommandNotStarted, not_executed
 
-START_KEEPER = f"""\
-import resource; files = resource.RLIMIT_NOFILE
-resource.setrlimit(files, ({BEFORE}, resource.getrlimit(files)[1]))
-import sys; sys.path.append({str(Path(__file__).parents[1])!r})
-from processes._keeper import main; main(*sys.argv[1:])"""
-"""First the command gets back the limit that we raised for ourselves.
-
-A module's bytecode is cached, a script's is not: compiling it would cost a third of the start.
-"""
 REPORT_BYTES = 4096
 
 
@@ -53,6 +43,7 @@ class Command:
         first_signal: what it and its descendants are asked to stop with.
         patience: seconds that it may go on, to finish, when this process dies; orders are obeyed at once.
         grace: seconds between the first signal and SIGKILL.
+        shield: signals that never reach it or what it starts, sent by whomever.
         kill_now: once it is set, the command is killed at once, also while it is being stopped.
     """
 
@@ -63,7 +54,27 @@ class Command:
     first_signal: int = signal.SIGTERM
     patience: float = 0.0
     grace: float = 10.0
+    shield: frozenset[int] = frozenset()
     kill_now: trio.Event = field(factory=trio.Event)
+
+    @property
+    def packed(self) -> bytes:
+        """Its arguments as a keeper takes them.
+
+        Raises ValueError when one of them cannot be one, as the standard library does.
+        """
+        if any("\0" in each for each in self.argv):
+            raise ValueError("embedded null byte")
+        return b"\0".join(map(os.fsencode, self.argv))
+
+    @property
+    def stopped_by(self) -> tuple[int, float, float]:
+        """How a keeper stops it."""
+        return self.first_signal, self.patience, self.grace
+
+
+_Pipes = tuple[int, trio.lowlevel.FdStream]
+"""Ours to a keeper: its orders, and its reports."""
 
 
 class Keeper:
@@ -74,17 +85,19 @@ class Keeper:
         identity: the keeper's.
     """
 
-    def __init__(self, process: trio.Process, control: int, report: int, command: Command, mark: str) -> None:
+    def __init__(
+        self, identity: ProcessIdentity, process: trio.Process, pipes: _Pipes, command: Command, mark: str
+    ) -> None:
         assert process.stdout is not None
         assert process.stderr is not None
         self.stdout: ReceiveStream = process.stdout
         self.stderr: ReceiveStream = process.stderr
-        self.identity = ProcessIdentity.of(process.pid)
+        self.identity = identity
         self._process = process
-        self._control = control
-        self._reports = trio.lowlevel.FdStream(report)
+        self._control, self._reports = pipes
         self._command = command
         self._mark = mark
+        self._handed_over = False
         self._unread = b""
         self._status: int | None = None
         self._ending: Ending | None = None
@@ -123,6 +136,8 @@ class Keeper:
         self.kill()
 
     def _order(self, order: bytes, seconds: float) -> None:
+        if not self._handed_over:
+            self._process.kill()  # it has nothing to end
         with contextlib.suppress(OSError):  # the keeper is gone, or does not read
             os.write(self._control, order)
         self._give_up_at = min(self._give_up_at, trio.current_time() + seconds)
@@ -137,7 +152,7 @@ class Keeper:
                 return
             self._status = event.get("exited", self._status)
             if "done" in event:
-                await self._finish(tuple(event["swept"]), done=event["done"])
+                await self._finish(tuple(event["swept"]), tuple(event["left"]), done=event["done"])
 
     async def _next_report(self) -> dict[str, Any] | None:
         """The keeper's next line, or None when it has ended without one."""
@@ -150,37 +165,53 @@ class Keeper:
         event: dict[str, Any] = ast.literal_eval(line.decode())
         return event
 
-    async def _finish(self, swept: tuple[str, ...] = (), *, done: bool = False) -> None:
+    async def _finish(
+        self, swept: tuple[str, ...] = (), left: tuple[str, ...] = (), *, done: bool = False
+    ) -> None:
         """The end of it; unless the keeper has `done` all (it may be killed, or hang), we do the rest."""
         with trio.CancelScope(shield=True):
             if not done:
                 self._process.kill()
             await self._process.wait()
             if not done:
-                swept += await end_orphans(self._mark)
-        self._ending = self._how_it_ended(tuple(dict.fromkeys(swept)))
+                ours = await end_orphans(self._mark, left)
+                swept, left = swept + ours.ended, still_running((*left, *ours.left))
+        self._ending = self._how_it_ended(tuple(dict.fromkeys(swept)), tuple(dict.fromkeys(left)))
 
-    def _how_it_ended(self, swept: tuple[str, ...]) -> Ending:
+    def _how_it_ended(self, swept: tuple[str, ...], left: tuple[str, ...] = ()) -> Ending:
         status, seconds = self._status, trio.current_time() - self._started
         if status is None:
-            return Ending(None, None, EndedBy.KEEPER_LOST, swept, seconds)
+            return Ending(None, None, EndedBy.KEEPER_LOST, swept, seconds, left)
         code, signum = (None, -status) if status < 0 else (status, None)
-        return Ending(code, signum, EndedBy.EXITED, swept, seconds)
+        return Ending(code, signum, EndedBy.EXITED, swept, seconds, left)
 
-    async def _await_start(self) -> None:
-        event = await self._next_report()
-        if event is not None and "failed" in event:
-            await self._process.wait()
-            self._ending = self._how_it_ended(())
-            command = self._command
-            raise not_executed(command.argv[0], command.cwd, command.env, event["failed"])
+    async def _start_command(self) -> None:
+        """Hand over the command, and wait until it runs; a keeper that does not answer in time is lost."""
+        with trio.move_on_after(START_SECONDS):
+            await self._hand_over(self._command.packed)
+            event = await self._next_report()
+            if event is not None and "failed" in event:
+                await self._process.wait()
+                self._ending = self._how_it_ended(())
+                command = self._command
+                raise not_executed(command.argv[0], command.cwd, command.env, event["failed"])
+            return
+        await self._finish()
+
+    async def _hand_over(self, what: bytes) -> None:
+        with contextlib.suppress(BrokenPipeError):  # the keeper is gone, which its reports will tell
+            while what:
+                await trio.lowlevel.wait_writable(self._control)
+                with contextlib.suppress(BlockingIOError):
+                    what = what[os.write(self._control, what) :]
+        self._handed_over = True
 
     async def _close(self) -> None:
         """Make sure that nothing is left, and let go of every pipe."""
         if self._ending is None:
             self.stop()
             await self.wait()
-        CHILDREN.keepers.discard(self._process.pid)
+        CHILDREN.keepers.pop(self._process.pid)
         os.close(self._control)
         for stream in (self._reports, self.stdout, self.stderr):
             await stream.aclose()
@@ -197,7 +228,7 @@ async def open_keeper(command: Command) -> AsyncIterator[Keeper]:
     """
     keeper = await _start(command)
     try:
-        await keeper._await_start()
+        await keeper._start_command()
         yield keeper
     finally:
         with trio.CancelScope(shield=True):
@@ -205,40 +236,50 @@ async def open_keeper(command: Command) -> AsyncIterator[Keeper]:
 
 
 async def _start(command: Command) -> Keeper:
-    """Start the keeper. Both of our pipe ends are close-on-exec: no other child may hold the lifeline."""
-    mark = uuid.uuid4().hex
-    with ExitStack() as ours, ExitStack() as theirs:
-        try:
-            control_read, control = _pipe(theirs, ours)
-            report, report_write = _pipe(ours, theirs)
-            os.set_blocking(control, False)
-            times = (int(command.first_signal), command.patience, command.grace)
-            options = (control_read, report_write, *times)
-            stdin = _open_stdin(command, theirs)
-            async with CHILDREN.starting:
-                process = await trio.lowlevel.open_process(
-                    [sys.executable, "-I", "-S", "-c", START_KEEPER, *map(str, options), *command.argv],
-                    stdin=stdin,
-                    stdout=subprocess.PIPE,
-                    stderr=subprocess.PIPE,
-                    cwd=command.cwd,
-                    env={**command.env, "PWD": str(command.cwd), KEEPER_MARKER: mark},
-                    pass_fds=(control_read, report_write),
-                    start_new_session=True,
-                )
-                CHILDREN.keepers.add(process.pid)
-        except OSError as error:
-            raise CommandNotStarted(f"cannot start {command.argv[0]} in {command.cwd}: {error}") from error
-        ours.pop_all()
-    return Keeper(process, control, report, command, mark)
+    """Start the keeper, which waits for its command then; all of it or nothing.
+
+    Both of our pipe ends are close-on-exec: no other child may hold the lifeline.
+    """
+    mark, size = uuid.uuid4().hex, len(command.packed)
+    async with AsyncExitStack() as undo:
+        with ExitStack() as ours, ExitStack() as theirs:
+            try:
+                control_read, control = pipe(theirs, ours)
+                report, report_write = pipe(ours, theirs)
+                os.set_blocking(control, False)
+                async with CHILDREN.starting:
+                    process = await trio.lowlevel.open_process(
+                        keeper_argv(control_read, report_write, command.stopped_by, command.shield, size),
+                        stdin=_open_stdin(command, theirs),
+                        stdout=subprocess.PIPE,
+                        stderr=subprocess.PIPE,
+                        cwd=command.cwd,
+                        env={**command.env, "PWD": str(command.cwd), KEEPER_MARKER: mark, **KEEPER_CODE},
+                        pass_fds=(control_read, report_write),
+                        start_new_session=True,
+                    )
+                    CHILDREN.keepers[process.pid] = mark
+                undo.push_async_callback(_discard, process)
+                identity = ProcessIdentity.of(process.pid)
+                pipes = control, trio.lowlevel.FdStream(report)
+            except OSError as error:
+                raise CommandNotStarted(
+                    f"cannot start {command.argv[0]} in {command.cwd}: {error}"
+                ) from error
+            ours.pop_all()
+        undo.pop_all()
+    return Keeper(identity, process, pipes, command, mark)
 
 
-def _pipe(reader: ExitStack, writer: ExitStack) -> tuple[int, int]:
-    """A pipe whose ends are closed with the stack that each belongs to."""
-    read, write = os.pipe()
-    reader.callback(os.close, read)
-    writer.callback(os.close, write)
-    return read, write
+async def _discard(process: trio.Process) -> None:
+    """Have a keeper gone that has not got its command yet."""
+    with trio.CancelScope(shield=True):
+        process.kill()
+        await process.wait()
+        CHILDREN.keepers.pop(process.pid)
+        for stream in (process.stdout, process.stderr):
+            assert stream is not None
+            await stream.aclose()
 
 
 def _open_stdin(command: Command, theirs: ExitStack) -> int:

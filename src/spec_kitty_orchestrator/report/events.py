@@ -101,6 +101,18 @@ class ProcessesSwept(WpEvent):
 
 
 @frozen
+class ProcessesLeft(WpEvent):
+    """An attempt left processes behind that could not be ended: another user's, or stuck in the kernel."""
+
+    agent: str
+    left: tuple[str, ...]
+
+    @property
+    def line(self) -> str:
+        return f"{self.wp_id} WARNING: {self.agent} left what could NOT be ended: {', '.join(self.left)}"
+
+
+@frozen
 class HandoverRefused(WpEvent):
     reason: str
 

@@ -20,8 +20,9 @@ from ..mission.mission import Mission
 from ..mission.slots import Slots
 from ..processes.agent_process import run_agent
 from ..processes.bounds import hard_exit_seconds
+from ..processes.ending import Swept
 from ..processes.open_files import raise_open_files
-from ..processes.orphans import RUN_MARKER, adopt_orphans, sweep_run
+from ..processes.orphans import RUN_MARKER, adopt_orphans, still_running, sweep_run
 from ..report.board import Board, open_display
 from ..report.events import Notice, RunEnded, RunStarted
 from ..report.lines import Lines
@@ -92,7 +93,7 @@ async def _supervise(request: Request, stop: StopControl, display: Board | Lines
         lock.name_run(writer.state.run_id)
         adopt_orphans()
         run = open_run(opened, writer, opened.agent_kit(run_agent, stop.kill_now))
-        session = Session(opened, writer, lock, stop, run)
+        session = Session(opened, writer, lock, stop, run, swept.left)
         async with session.recording(display):
             session.tell_what_begins(swept, resumed=resume)
             if before is not None and not before.belongs_to(request.repo_root):
@@ -100,10 +101,10 @@ async def _supervise(request: Request, stop: StopControl, display: Board | Lines
             return await session.run_mission()
 
 
-async def _sweep(before: RunState | None, request: Request, grace: float) -> tuple[str, ...]:
+async def _sweep(before: RunState | None, request: Request, grace: float) -> Swept:
     """Ends what the last run left, unless that ran in another checkout, where it may be alive."""
     if before is None or not before.belongs_to(request.repo_root):
-        return ()
+        return Swept()
     return await sweep_run(before.run_id, grace)
 
 
@@ -148,21 +149,27 @@ def open_run(
 
 @frozen
 class Session:
-    """A run that has been opened: what it works with, what it remembers, and what stops it."""
+    """A run that has been opened: what it works with, what it remembers, and what stops it.
+
+    `left` is what its predecessor left and could not be ended.
+    """
 
     opened: Opened
     writer: StateWriter
     lock: RunLock
     stop: StopControl
     run: RunContext
+    left: tuple[str, ...] = ()
 
-    def tell_what_begins(self, swept: tuple[str, ...], *, resumed: bool) -> None:
+    def tell_what_begins(self, swept: Swept, *, resumed: bool) -> None:
         """The first events: the run, what its predecessor left behind, who is missing."""
         state, emit = self.writer.state, self.run.events.emit
         lanes = {wp.wp_id: wp.lane.value for wp in self.opened.mission.work_packages}
         emit(RunStarted(state.run_id, state.mission, state.actor, lanes, resumed))
-        for survivor in swept:
+        for survivor in swept.ended:
             emit(Notice(f"ended what the last run left behind: {survivor}"))
+        for survivor in swept.left:
+            emit(Notice(f"WARNING: the last run left what could NOT be ended: {survivor}"))
         for agent_id, agent in self.opened.agents.items():
             if agent.program is None:
                 emit(Notice(f"{agent_id} is not installed; the run goes on without it"))
@@ -175,8 +182,7 @@ class Session:
             end = await Mission(self.run, self.opened.mission).orchestrate()
             nursery.cancel_scope.cancel()
         finished = end.exit_code in (ExitCode.ACCEPTED, ExitCode.ATTENTION)
-        await self._end(RunStatus.FINISHED if finished else RunStatus.STOPPED, end)
-        return end.exit_code
+        return await self._end(RunStatus.FINISHED if finished else RunStatus.STOPPED, end)
 
     async def _stay_known(self) -> None:
         """Puts lock file and state file back when a `git clean` takes them away: `abort` needs them."""
@@ -202,13 +208,17 @@ class Session:
                 await trio.to_thread.run_sync(lines.close)
                 await trio.to_thread.run_sync(give_back, self.run.log_dir, self.run.repo_root / KITTIFY)
 
-    async def _end(self, status: RunStatus, end: MissionEnd) -> None:
+    async def _end(self, status: RunStatus, end: MissionEnd) -> ExitCode:
         state = self.writer.state
+        attempts = [attempt for record in state.work_packages.values() for attempt in record.attempts]
+        left = (*self.left, *(name for each in attempts for name in each.left))
+        end = end.with_left(still_running(left))
         state.status, state.reason = status, "\n".join(end.lines)
         try:
             await self.writer.save_at_last()
         finally:
             self.run.events.emit(RunEnded(status.value, int(end.exit_code), state.reason))
+        return end.exit_code
 
 
 def _how_it_broke_off(problem: BaseException, stopped: ExitCode) -> tuple[RunStatus, MissionEnd]:

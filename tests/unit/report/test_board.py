@@ -27,6 +27,7 @@ HISTORY: list[events.Event] = [
     events.FilesMovedAway("WP01", "pi", ("scratch.txt",), "logs/WP01-left"),
     events.SentBack("WP01", "the work is not committed"),
     events.ProcessesSwept("WP01", "codex", ("12 sleep", "13 node")),
+    events.ProcessesLeft("WP01", "codex", ("14 sudo",)),
     events.AgentDropped("codex", "not logged in"),
     events.AgentParked("pi", 30.0),
     events.WaitingForAgents("WP01", ("pi",), 30.0),
