@@ -175,7 +175,7 @@ def test_every_line_is_shown_whatever_characters_the_output_has(
     stdout, stderr = process.communicate(timeout=60)
     assert [process.returncode, stderr] == [0, ""]
     lines = stdout.splitlines()
-    assert len(lines) == len(stage.arena.events())
+    assert len(lines) == sum(1 + each.get("summary", "").count("\n") for each in stage.arena.events())
     assert any("WP01 \\u2192 done" in line for line in lines)
 
 
@@ -202,7 +202,7 @@ def test_a_signal_while_the_program_is_loaded_ends_it_in_silence(
 HUNG = """
 from pathlib import Path
 from spec_kitty_orchestrator.__main__ import run
-from spec_kitty_orchestrator.report import events
+from spec_kitty_orchestrator.report import events, stream
 from spec_kitty_orchestrator.run import session
 
 def emit(self, event):
@@ -210,7 +210,7 @@ def emit(self, event):
         Path("hangs").touch()
 
 session.hard_exit_seconds = lambda *_: 1.5
-events.EventStream.emit = emit
+stream.EventStream.emit = emit
 run()
 """
 
