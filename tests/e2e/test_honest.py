@@ -105,3 +105,34 @@ def test_done_means_that_this_commit_was_judged_on_its_branch_by_somebody_who_ch
 def _branch_of(arena, wp_id):
     prompt = arena.prompts("claude", wp_id, "implementation")[0]
     return prompt.partition("Your branch: ")[2].partition(",")[0]
+
+
+PLANT = """
+common=$(git rev-parse --git-common-dir); own=$(git rev-parse --git-dir)
+cp -a "$common" "$1/evil"
+git config -f "$1/evil/config" core.fsmonitor "touch $1/planted; true"
+echo "$1/evil" > "$own/commondir"
+"""
+"""Whoever runs git in the worktree after this runs a command of the agent's."""
+
+
+def test_an_agent_that_would_have_the_next_git_command_run_its_own_is_stopped_short(enter, trace, apart):
+    """Told by name, and neither the host nor we run git there any more."""
+    arena = enter(apart(1))
+    arena.settings({"agents": {**AGENTS, "review": ["codex"]}, "refresh_seconds": 3600})
+    arena.agent("claude", {})
+    arena.agent("codex", {"WP01": {"review": [{"run": ["sh", "-c", PLANT, "sh", str(arena.folder)]}]}})
+
+    ended = arena.orchestrate()
+
+    assert ended.returncode == 1, ended.text
+    assert arena.lanes() == {"WP01": "in_review"}
+    assert "commondir" in ended.text
+    assert "WP01" in ended.text
+    assert (arena.folder / "evil").is_dir()
+    assert not (arena.folder / "planted").exists()
+    assert trace.survivors() == []
+    # The plant works: it is what a git command there would do.
+    (workspace,) = (arena.root / ".worktrees").iterdir()
+    subprocess.run(["git", "status"], cwd=workspace, capture_output=True, check=False)
+    assert (arena.folder / "planted").exists()
