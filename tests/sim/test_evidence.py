@@ -8,12 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import trio
 from attrs import evolve
 from conformance.fake.workspaces import PaperWorkspaces
-from tests.sim.world import GOOD, Act, Stopped, World, reject
+from tests.sim.world import GOOD, Act, PaperRepository, Stopped, World, reject
 
 from spec_kitty_orchestrator.agents.spec import Role
 from spec_kitty_orchestrator.errors import ExitCode
+from spec_kitty_orchestrator.host.workspace import Workspace
+from spec_kitty_orchestrator.mission.evidence import Evidence
 from spec_kitty_orchestrator.report.events import (
     CommandEnded,
     FilesMovedAway,
@@ -96,6 +99,39 @@ def test_a_dependent_that_commits_nothing_is_never_done(new_world: NewWorld) -> 
     world.acts["WP02", "implementation"] = [Act(commit=False)] * 3
     assert world.orchestrate().exit_code is ExitCode.ATTENTION
     assert world.lanes() == {"WP01": "done", "WP02": "blocked"}
+    assert world.asked("WP02", "review") == []
+
+
+def test_one_that_shares_a_lane_and_commits_nothing_is_never_done(new_world: NewWorld) -> None:
+    """It is claimed while the other retries, and waits for the lane, which then gains the other's commit."""
+    world = new_world("WP01", "WP02", lanes={"WP02": "lane-a"})
+    world.settings = evolve(world.settings, max_concurrent_wps=1)
+    world.acts["WP01", "implementation"] = [Act(returncode=1, commit=False), GOOD]
+    world.acts["WP02", "implementation"] = [Act(commit=False)] * 3
+    assert world.orchestrate().exit_code is ExitCode.ATTENTION
+    assert world.lanes() == {"WP01": "done", "WP02": "blocked"}
+    assert world.asked("WP02", "review") == []
+
+
+def test_stopped_at_its_claim_a_dependent_that_commits_nothing_is_never_done(
+    new_world: NewWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The claim is made, and where its work begins was not read yet."""
+    world = new_world(WP01=[], WP02=["WP01"])
+    world.acts["WP02", "implementation"] = [Act(commit=False)] * 3
+    look = PaperRepository.look
+
+    async def that_hangs(self: PaperRepository, place: Workspace, since: str | None = None) -> Evidence:
+        if world.fake.lane("WP02") == "in_progress":
+            await trio.sleep_forever()
+        return await look(self, place, since)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(PaperRepository, "look", that_hangs)
+        with pytest.raises(Stopped):
+            world.orchestrate(stop_after=1000)
+    assert world.asked("WP02", "implementation") == []
+    assert world.orchestrate().exit_code is ExitCode.ATTENTION
     assert world.asked("WP02", "review") == []
 
 

@@ -64,9 +64,16 @@ class Standing:
         Raises:
             Through: the host refused.
         """
-        async with self._asking_for(Lane.IN_PROGRESS), self.run.first_claim.alone():
+        asked_before = self.record.claiming
+        async with (
+            self._asking_for(Lane.IN_PROGRESS),
+            self.run.first_claim.alone(),
+            self._recorded_before("claiming"),
+        ):
             reply = await self.run.host.start_implementation(self.wp_id, policy)
         self.record.holds_claim = True
+        if reply.no_op and not asked_before:  # by a run of which nothing is remembered
+            self.record.claiming = False
         self._moved(reply.to_lane, "taken up again" if reply.no_op else "")
         return reply
 

@@ -92,6 +92,7 @@ class WorkPackage:
             yield
 
     async def _work(self, bench: Workbench) -> Outcome:
+        await self._begin(bench)
         await bench.prepare()
         while True:
             if self.standing.lane is Lane.IN_PROGRESS:
@@ -123,15 +124,20 @@ class WorkPackage:
     async def _claim(self) -> Workspace:
         agent = await self.picker.next_agent(Role.IMPLEMENTATION)
         reply = await self.standing.claim(self.run.policy(agent, Role.IMPLEMENTATION))
-        workspace = check_workspace(reply, self.run.repo_root)
-        if not reply.no_op:
-            seen = await self.run.repository.look(workspace)
+        return check_workspace(reply, self.run.repo_root)
+
+    async def _begin(self, bench: Workbench) -> None:
+        """Notes where the work begins, once nobody else is at work in the lane."""
+        if not self.record.claiming:
+            return
+        if self.standing.lane is Lane.IN_PROGRESS:
+            seen = await bench.look()
             if self.record.claimed_commit is None:
                 self.record.claimed_commit = seen.commit
             else:  # taken back by a person: what was done before is still its own work
                 self.record.returned_commit = seen.commit
-            self.run.save(self.wp_id)
-        return workspace
+        self.record.claiming = False
+        self.run.save(self.wp_id)
 
     # Implementing, until evidence, checks and the host's guards let it pass into review.
 
