@@ -17,6 +17,10 @@ from spec_kitty_orchestrator.agents.spec import Role
 from spec_kitty_orchestrator.errors import ExitCode
 from spec_kitty_orchestrator.host.workspace import Workspace
 from spec_kitty_orchestrator.mission.evidence import Evidence
+from spec_kitty_orchestrator.processes.agent_process import OutputSink
+from spec_kitty_orchestrator.processes.ending import Ending
+from spec_kitty_orchestrator.processes.keeper import Command
+from spec_kitty_orchestrator.processes.starting import CommandNotStarted, ProgramMissing
 from spec_kitty_orchestrator.report.events import (
     CommandEnded,
     FilesMovedAway,
@@ -375,3 +379,64 @@ def moves(single: World, monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, ...
 
     monkeypatch.setattr("spec_kitty_orchestrator.mission.workbench.move_away", move)
     return made
+
+
+def not_to_be_started(world: World, problem: CommandNotStarted) -> None:
+    """None of the project's own commands."""
+
+    async def raises(command: Command, sink: OutputSink) -> Ending:
+        raise problem
+
+    world._run_command = raises  # type: ignore[method-assign]
+
+
+@pytest.mark.parametrize("setting", ["setup", "checks"])
+def test_a_command_that_is_not_installed_costs_no_further_attempt_and_blocks_nothing(
+    single: World, setting: str
+) -> None:
+    single.settings = evolve(single.settings, **{setting: (("pytset", "-q"),)})
+    not_to_be_started(single, ProgramMissing("cannot start pytset: No such file or directory"))
+    end = single.orchestrate()
+    assert end.exit_code is ExitCode.ATTENTION
+    assert single.lanes() == {"WP01": "in_progress"}
+    assert len(single.attempts) == (1 if setting == "checks" else 0)
+    assert "the command in .kittify/orchestrator.yaml" in end.lines[1]
+
+
+def test_a_check_that_the_machine_cannot_start_blames_no_agent(single: World) -> None:
+    single.settings = evolve(single.settings, checks=(("pytest", "-q"),))
+    not_to_be_started(single, CommandNotStarted("cannot start pytest: Resource temporarily unavailable"))
+    end = single.orchestrate()
+    assert single.lanes() == {"WP01": "in_progress"}
+    assert len(single.attempts) == 1
+    assert "Resource temporarily unavailable" in end.lines[1]
+
+
+def test_a_check_of_the_repositorys_own_that_is_gone_goes_back_to_the_implementer(single: World) -> None:
+    single.settings = evolve(single.settings, checks=(("./check.sh",),))
+    not_to_be_started(single, ProgramMissing("cannot start ./check.sh: No such file or directory"))
+    assert single.orchestrate().exit_code is ExitCode.ATTENTION
+    assert "cannot start ./check.sh" in single.prompts("WP01", "implementation")[1]
+
+
+def test_a_log_of_a_command_that_cannot_be_made_leaves_the_work_package(single: World) -> None:
+    single.settings = evolve(single.settings, setup=(("make", "venv"),))
+    single.log_dir().parent.mkdir(parents=True)
+    single.log_dir().write_text("in the way")
+    end = single.orchestrate()
+    assert end.exit_code is ExitCode.ATTENTION
+    assert f"cannot make {single.log_dir()}: File exists" in end.lines[1]
+
+
+def test_what_cannot_be_moved_away_leaves_the_work_package_and_is_no_internal_error(single: World) -> None:
+    def leave_and_be_in_the_way() -> None:
+        place = workspace(single)
+        (place / "notes").write_text("of mine")
+        paper(single).untracked[place] = {"notes"}
+        (single.log_dir() / "WP01-left").write_text("in the way")
+
+    single.acts["WP01", "review"] = [Act(then=leave_and_be_in_the_way)]
+    end = single.orchestrate()
+    assert end.exit_code is ExitCode.ATTENTION
+    assert single.lanes() == {"WP01": "in_review"}
+    assert "cannot be moved to" in end.lines[1]

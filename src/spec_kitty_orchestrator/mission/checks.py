@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
 from attrs import frozen
 
+from ..errors import WorkspaceError
 from ..host.workspace import Workspace
 from ..processes.agent_process import Limits
+from ..processes.attempt_log import LogNotWritten
 from ..processes.ending import EndedBy, Ending
 from ..processes.keeper import Command
 from ..processes.orphans import RUN_MARKER
-from ..processes.starting import CommandNotStarted
+from ..processes.starting import ProgramMissing
 from ..report.events import CommandEnded
 from .context import RunContext
 
@@ -66,6 +69,8 @@ async def run_commands(
 
     Raises:
         LogNotWritten: a log cannot be written.
+        WorkspaceError: a program that is looked for on PATH is not there.
+        CommandNotStarted: the machine could not start it.
         trio.Cancelled: the run, or this work package, is being stopped; nothing of the command is left.
     """
     for command in commands:
@@ -86,7 +91,12 @@ async def _run(
     )
     try:
         ending = await run.agents.start(spec, log, limits, said, lambda _: None)
-    except CommandNotStarted as problem:
+    except ProgramMissing as problem:
+        if os.sep not in command[0]:  # looked for on PATH, where no implementer can put it
+            raise WorkspaceError(
+                f"{wp_id}: the {purpose} command `{line}` is not here: {problem.message}",
+                remedy="install it, or mend the command in .kittify/orchestrator.yaml, then run again",
+            ) from problem
         how, output, seconds = "it could not be started", problem.message, 0.0
     else:
         how, output, seconds = _how_it_failed(ending), said.text, ending.seconds
@@ -104,7 +114,10 @@ def _how_it_failed(ending: Ending) -> str:
 
 
 def _new_log(run: RunContext, stem: str) -> Path:
-    run.log_dir.mkdir(parents=True, exist_ok=True)
+    try:
+        run.log_dir.mkdir(parents=True, exist_ok=True)
+    except OSError as problem:
+        raise LogNotWritten(f"cannot make {run.log_dir}: {problem.strerror}") from problem
     number = 1
     while (log := run.log_dir / f"{stem}-{number}.log").exists():
         number += 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import shutil
 from collections.abc import Iterable
 
 import trio
@@ -120,7 +121,13 @@ class Workbench:
 
     async def _move_away(self, left_by: str, paths: Iterable[str]) -> None:
         folder = self.run.log_dir / f"{self.wp_id}-left"
-        moved = await trio.to_thread.run_sync(move_away, self.workspace, paths, folder)
+        try:
+            moved = await trio.to_thread.run_sync(move_away, self.workspace, paths, folder)
+        except (OSError, shutil.Error) as problem:
+            raise WorkspaceError(
+                f"{self.wp_id}: what {left_by} left cannot be moved to {folder}: {problem}",
+                remedy="move it away yourself, then run again",
+            ) from problem
         if moved:
             where = str(folder.relative_to(self.run.repo_root))
             self.run.events.emit(FilesMovedAway(self.wp_id, left_by, moved, where))
