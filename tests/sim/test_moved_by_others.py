@@ -7,7 +7,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from tests.sim.world import Act, World, reject
+from attrs import evolve
+from tests.sim.world import Act, Stopped, World, reject
 
 from spec_kitty_orchestrator.agents.spec import Role
 from spec_kitty_orchestrator.errors import ExitCode
@@ -124,6 +125,26 @@ def test_an_implementer_that_approves_itself_is_no_proof(single: World, lane: st
     assert end.exit_code is ExitCode.ATTENTION
     assert single.said(VerdictGiven) == []
     assert "accept-mission" not in single.host.commands()
+
+
+@pytest.mark.parametrize("lane", ["approved", "done"])
+@pytest.mark.parametrize("role", list(Role), ids=lambda role: role.value)
+def test_an_agent_that_approves_itself_just_before_a_stop_is_no_proof(
+    new_world: NewWorld, role: Role, lane: str
+) -> None:
+    """No look at the host comes between, and the run that goes on finds it there."""
+    world = new_world("WP01", "WP02")
+    world.settings = evolve(world.settings, refresh_seconds=10_000)
+    world.acts["WP01", role.value] = [Act(seconds=LONG)]
+    move = moved_by_agent(world, lane)
+    world.acts["WP02", role.value] = [Act(seconds=100.0, then=move)]
+    with pytest.raises(Stopped):
+        world.orchestrate(stop_after=200.0)
+    assert world.lanes()["WP01"] == lane
+    end = world.orchestrate()
+    assert end.exit_code is ExitCode.ATTENTION
+    assert f"  WP01 {lane}: moved to {lane} by someone else while we worked on it" in end.lines
+    assert "accept-mission" not in world.host.commands()
 
 
 def test_a_reviewer_that_records_its_approval_itself_is_believed_for_its_verdict(single: World) -> None:

@@ -67,6 +67,9 @@ class Mission:
             StateFileError: what happens can no longer be recorded; the agents are stopped.
         """
         self._learn(Look(self.first, {}))
+        for wp_id, lane in self.lanes.items():
+            if lane.is_accepted and self.run.record(wp_id).was_at_work:
+                self._take_over(wp_id, lane)
         await self._list_ready()
         broken: HostError | None = None
         send, receive = trio.open_memory_channel["Look | None"](math.inf)

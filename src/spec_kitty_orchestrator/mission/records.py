@@ -94,6 +94,14 @@ class WpRecord:
         """Records this agent's failures in this role."""
         self.tallies.setdefault(role, {})[agent] = tally
 
+    @property
+    def was_at_work(self) -> bool:
+        """Its last run was cut off with an agent at work, or before the host heard of its end."""
+        if not self.attempts or not (self.holds_claim or self.holds_review):
+            return False
+        last = self.attempts[-1]
+        return last.outcome == INTERRUPTED or (last.role, last.outcome) == (Role.IMPLEMENTATION, SUCCEEDED)
+
     def forgive(self) -> None:
         """A run that goes on asks those again who were given up for reasons of their own."""
         for tallies in self.tallies.values():
