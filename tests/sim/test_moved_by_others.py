@@ -147,6 +147,17 @@ def test_an_agent_that_approves_itself_just_before_a_stop_is_no_proof(
     assert "accept-mission" not in world.host.commands()
 
 
+def test_an_agent_that_takes_back_its_work_package_each_time_is_not_asked_for_ever(single: World) -> None:
+    def take_back() -> None:
+        single.fake.wps["WP01"].update(lane="planned", holder=None)
+
+    single.acts["WP01", "implementation"] = [Act(then=take_back)] * 50
+    end = single.orchestrate()
+    assert end.exit_code is ExitCode.ATTENTION
+    assert len(single.attempts) == 6
+    assert "  WP01 planned: moved to planned by someone else" in end.lines[1]
+
+
 def test_a_reviewer_that_records_its_approval_itself_is_believed_for_its_verdict(single: World) -> None:
     single.acts["WP01", "review"] = [Act(then=moved_by_agent(single, "done"))]
     assert single.orchestrate().exit_code is ExitCode.ACCEPTED

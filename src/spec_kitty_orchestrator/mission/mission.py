@@ -32,6 +32,9 @@ class Look:
     epochs: dict[str, int]
 
 
+MOVED_MOST = 5
+"""How often a work package is begun again that others moved: an agent that moves its own would never end."""
+
 Happenings = trio.MemorySendChannel["Look | None"]
 
 
@@ -57,6 +60,7 @@ class Mission:
     in_flight: dict[str, trio.CancelScope] = field(factory=dict)
     unproven: dict[str, str] = field(factory=dict)
     _living: dict[str, WorkPackage] = field(factory=dict)
+    _taken_over: dict[str, int] = field(factory=dict)
     _epochs: dict[str, int] = field(factory=dict)
 
     async def orchestrate(self) -> MissionEnd:
@@ -233,6 +237,10 @@ class Mission:
         record = self.run.record(wp_id)
         record.holds_claim = record.holds_review = False
         record.last_error = f"moved to {lane.value} by someone else while we worked on it"
+        self._taken_over[wp_id] = self._taken_over.get(wp_id, 0) + 1
+        if self._taken_over[wp_id] > MOVED_MOST and not lane.is_settled:
+            times = f"{record.last_error}, for the {self._taken_over[wp_id]}th time; its agents may do that"
+            self.outcomes[wp_id] = Outcome(Ended.TAKEN, lane, times)
         if lane.is_accepted:
             record.approved_commit = None
             self.unproven[wp_id] = record.last_error
