@@ -158,6 +158,16 @@ def test_an_agent_that_takes_back_its_work_package_each_time_is_not_asked_for_ev
     assert "  WP01 planned: moved to planned by someone else" in end.lines[1]
 
 
+@pytest.mark.parametrize("in_flight", [False, True])
+def test_what_people_take_out_of_the_mission_is_forgotten(new_world: NewWorld, in_flight: bool) -> None:
+    world = new_world("WP01", "WP02", "WP03")
+    world.settings = evolve(world.settings, max_concurrent_wps=1 + in_flight)
+    world.acts["WP01", "implementation"] = [Act(seconds=LONG, then=lambda: world.fake.wps.pop("WP02"))]
+    world.acts["WP02", "implementation"] = [Act(seconds=LONG + 30.0)]
+    assert world.orchestrate().exit_code is ExitCode.ACCEPTED
+    assert world.lanes() == {"WP01": "done", "WP03": "done"}
+
+
 def test_a_reviewer_that_records_its_approval_itself_is_believed_for_its_verdict(single: World) -> None:
     single.acts["WP01", "review"] = [Act(then=moved_by_agent(single, "done"))]
     assert single.orchestrate().exit_code is ExitCode.ACCEPTED

@@ -223,7 +223,16 @@ class Mission:
                 self.run.events.emit(LaneChanged(wp_id, found.lane.value, by_us=False))
                 self.outcomes.pop(wp_id, None)
             self.lanes[wp_id] = found.lane
+        self._forget_gone({found.wp_id for found in look.state.work_packages}, look.epochs)
         self._forget_not_ready([wp_id for wp_id in self.outcomes if self._waits_for(wp_id)])
+
+    def _forget_gone(self, there: set[str], epochs: dict[str, int]) -> None:
+        """What people took out of the mission; one in flight hears of it at its next call."""
+        for wp_id in {*self.lanes} - there - {*self.in_flight}:
+            if there and self._epochs.get(wp_id, 0) == epochs.get(wp_id, 0):
+                self.run.events.emit(Notice(f"{wp_id} is no longer in the mission"))
+                del self.lanes[wp_id]
+                self.outcomes.pop(wp_id, None)
 
     def _check_in_flight(self, wp_id: str, lane: Lane) -> None:
         """Someone took a work package away from us: nobody may go on working on it."""
