@@ -23,7 +23,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from attrs import evolve
 from benchmarks.table import show
 from conformance.fake.program import install_fake_host
-from tests.conftest import Arena
+from tests.conftest import Arena, Trace
 from tests.process.stage import Stage, marked
 
 from spec_kitty_orchestrator.demo.project import PlannedWorkPackage, ProjectPlan, make_project
@@ -41,7 +41,7 @@ def staged(work_packages: int) -> Iterator[Stage]:
     wps = tuple(PlannedWorkPackage(name, f"Write {name}", "Write it.", (f"{name}.txt",)) for name in names)
     mark = f"bench-{uuid.uuid4().hex}"
     host = install_fake_host(folder / "host")
-    environ = {**os.environ, "BENCHMARK": mark, "SK_ORCH_HOST_BINARY": str(folder / "host" / "counted")}
+    environ = {**os.environ, **Trace(mark).environ, "SK_ORCH_HOST_BINARY": str(folder / "host" / "counted")}
     try:
         project = make_project(ProjectPlan("bench", wps), folder / "project", host, environ)
         stage = Stage(Arena(folder, evolve(project, environ=environ), environ), mark)

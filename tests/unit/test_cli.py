@@ -53,3 +53,21 @@ def test_every_flag_that_outranks_the_settings_arrives_from_the_command_line(
     (request,) = seen
     assert (request.mission, request.actor, request.repo_root) == ("m", "me", tmp_path)
     assert {name: str(value) for name, value in attrs.asdict(request.flags).items()} == given
+
+
+INTERRUPTED_WHILE_IT_LOADS = """
+from spec_kitty_orchestrator.cli import main
+
+def interrupted(**_):
+    exec("raise KeyboardInterrupt")  # as the standard library makes its named tuples
+
+main.main.main = interrupted
+main.run()
+"""
+
+
+def test_ctrl_c_in_the_middle_of_an_import_ends_with_its_own_exit_code(tmp_path: Path) -> None:
+    """After it Python ends what runs as `-m` by SIGINT, whatever it exits with."""
+    (tmp_path / "interrupted.py").write_text(INTERRUPTED_WHILE_IT_LOADS)
+    done = subprocess.run([sys.executable, "-m", "interrupted"], cwd=tmp_path, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (ExitCode.INTERRUPTED, "")

@@ -137,6 +137,8 @@ def _leave(code: int, last_words: Callable[[], object] | None) -> NoReturn:
 
     if not within(LAST_WORDS_SECONDS, speak):
         os._exit(code)  # else the interpreter would wait for the reader, to flush once more
+    if code == ExitCode.INTERRUPTED:
+        os._exit(code)  # else it may end itself by SIGINT: it remembers a Ctrl-C in some imports
     sys.exit(code)
 
 
