@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ import attrs
 import pytest
 from click.testing import CliRunner
 
+from spec_kitty_orchestrator.cli import main
 from spec_kitty_orchestrator.cli.orchestrate import orchestrate_command
 from spec_kitty_orchestrator.errors import ExitCode
 from spec_kitty_orchestrator.run.opening import Request
@@ -53,3 +55,14 @@ def test_every_flag_that_outranks_the_settings_arrives_from_the_command_line(
     (request,) = seen
     assert (request.mission, request.actor, request.repo_root) == ("m", "me", tmp_path)
     assert {name: str(value) for name, value in attrs.asdict(request.flags).items()} == given
+
+
+def test_an_internal_error_on_a_full_disk_is_still_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object, **_options: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(main.tempfile, "NamedTemporaryFile", full)
+    assert main._explain(KeyError("it")) == (
+        ExitCode.INTERNAL,
+        "error: internal error: KeyError('it') (please report it)",
+    )

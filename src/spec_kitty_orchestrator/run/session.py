@@ -9,7 +9,7 @@ import click
 import trio
 from attrs import evolve, frozen
 
-from ..errors import ExitCode, find_known
+from ..errors import ExitCode, StateFileError, find_known
 from ..host.client import HostClient
 from ..host.notes import Notes
 from ..host.program import Runner
@@ -201,7 +201,10 @@ class Session:
     @asynccontextmanager
     async def recording(self, display: Board | Lines) -> AsyncIterator[None]:
         """Whatever ends the run, its status says so, and its events are on the disk."""
-        lines = JsonLines(self.run.log_dir / "events.jsonl", display.notice)
+        try:
+            lines = JsonLines(self.run.log_dir / "events.jsonl", display.notice)
+        except OSError as problem:
+            raise StateFileError(f"cannot write {self.run.log_dir}: {problem.strerror}") from problem
         self.run.events.add(lines)
         self.run.events.add(display)
         try:
