@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import shlex
+import signal
 import sys
 import threading
 from collections.abc import Iterator
@@ -140,3 +141,30 @@ def test_an_agent_that_prints_for_ever_gives_way_to_the_next(stage: Stage) -> No
     assert stage.finish() == (0, "")
     assert "log_full" in stage.attempts()
     assert set(stage.arena.lanes().values()) == {"done"}
+
+
+def test_a_check_that_prints_more_than_a_log_may_hold_is_red_however_it_then_exits(stage: Stage) -> None:
+    stage.cast(
+        checks=[["sh", "-c", "trap 'exit 0' TERM; yes"]],
+        max_log_mb=1,
+        max_concurrent_wps=1,
+        agents={"max_retries": 0},
+    )
+    stage.start()
+    assert stage.finish()[0] == 1
+    events = next(stage.arena.root.glob(".kittify/logs/*/events.jsonl")).read_text()
+    assert "printed more than a log may hold" in events
+    assert "done" not in stage.arena.lanes().values()
+
+
+def test_a_folder_for_the_events_that_cannot_be_made_is_told(stage: Stage) -> None:
+    stage.cast(["ignore"] * 4, max_concurrent_wps=1)
+    stage.start()
+    stage.await_ready(1)
+    stage.signal(signal.SIGTERM)
+    stage.finish()
+    logs = stage.arena.root / ".kittify" / "logs" / stage.state().run_id
+    logs.rename(logs.with_suffix(".old"))
+    logs.write_text("in the way")
+    resumed = stage.run("resume")
+    assert (resumed.returncode, resumed.stderr) == (2, f"error: cannot write {logs}: File exists\n")

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
+from attrs import evolve
 from conformance.fake.checks import about
 from conformance.fake.command_line import Said, reply
 from conformance.fake.in_process import Fault
@@ -14,6 +17,7 @@ from tests.sim.world import ACTOR, World
 from trio.testing import MockClock
 
 from spec_kitty_orchestrator.errors import ExitCode
+from spec_kitty_orchestrator.mission import checks
 from spec_kitty_orchestrator.mission.outcome import Ended
 from spec_kitty_orchestrator.processes.attempt_log import LogNotWritten
 from spec_kitty_orchestrator.processes.starting import CommandNotStarted
@@ -129,6 +133,44 @@ def test_a_folder_for_logs_that_cannot_be_made_leaves_the_work_packages(new_worl
     end = world.orchestrate()
     assert end.exit_code is ExitCode.ATTENTION
     assert f"cannot make {world.log_dir()}: File exists" in end.lines[1]
+
+
+def test_a_check_that_the_machine_cannot_start_costs_no_attempt(new_world: NewWorld) -> None:
+    world = new_world("WP01", "WP02")
+    world.settings = evolve(world.settings, checks=(("pytest",),))
+    start = world.start
+
+    async def without_processes(command, log_file, *rest):  # type: ignore[no-untyped-def]
+        if "WP01-check" in log_file.name:
+            raise CommandNotStarted("cannot start it: Too many open files")
+        return await start(command, log_file, *rest)
+
+    world.start = without_processes  # type: ignore[method-assign]
+    end = world.orchestrate()
+    assert world.lanes() == {"WP01": "in_progress", "WP02": "done"}
+    assert "Too many open files" in end.lines[1]
+    assert world.asked("WP01", "review") == []
+    assert not world.remember().work_packages["WP01"].tallies
+
+
+def test_a_disk_that_is_full_is_no_internal_error(
+    new_world: NewWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+
+    world = new_world("WP01", "WP02")
+    world.settings = evolve(world.settings, checks=(("pytest",),))
+
+    def new_log(_run: object, stem: str) -> Path:
+        if "WP01" in stem:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return make(_run, stem)  # type: ignore[arg-type]
+
+    make = checks._new_log
+    monkeypatch.setattr(checks, "_new_log", new_log)
+    end = world.orchestrate()
+    assert end.exit_code is ExitCode.ATTENTION
+    assert world.lanes() == {"WP01": "in_progress", "WP02": "done"}
+    assert "No space left on device" in end.lines[1]
 
 
 async def outcomes_of(world: World) -> dict[str, Ended]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ import attrs
 import pytest
 from click.testing import CliRunner
 
+from spec_kitty_orchestrator.cli import main
 from spec_kitty_orchestrator.cli.orchestrate import orchestrate_command
 from spec_kitty_orchestrator.errors import ExitCode
 from spec_kitty_orchestrator.run.opening import Request
@@ -71,3 +73,14 @@ def test_ctrl_c_in_the_middle_of_an_import_ends_with_its_own_exit_code(tmp_path:
     (tmp_path / "interrupted.py").write_text(INTERRUPTED_WHILE_IT_LOADS)
     done = subprocess.run([sys.executable, "-m", "interrupted"], cwd=tmp_path, capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (ExitCode.INTERRUPTED, "")
+
+
+def test_an_internal_error_on_a_full_disk_is_still_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object, **_options: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(main.tempfile, "NamedTemporaryFile", full)
+    assert main._explain(KeyError("it")) == (
+        ExitCode.INTERNAL,
+        "error: internal error: KeyError('it') (please report it)",
+    )

@@ -50,21 +50,19 @@ def abort(cleanup: bool, repo_root: Path | None) -> ExitCode:
         left = trio.run(_end_everything, root, store, say)
         with run_lock(root, store.load(), for_a_run=False):
             state = store.load()
-            say("nothing is recorded of it" if state is None else _record(root, store, state))
+            say("nothing is recorded of it" if state is None else _record(root, store, state, say))
             if cleanup:
                 store.delete()
                 say(f"deleted {store.path}; the worktrees belong to the host and stay")
     return ExitCode.ATTENTION if left else ExitCode.ACCEPTED
 
 
-def _record(root: Path, store: RunStore, state: RunState) -> str:
+def _record(root: Path, store: RunStore, state: RunState, say: Voice) -> str:
     """A run that has finished stays so: there was nothing to stop, and there is nothing to go on with."""
     from ..run.state import RunStatus
 
     if state.checkout is not None and not state.belongs_to(root):
-        click.echo(
-            f"run {state.run_id} ran in {state.checkout.root}: nothing of it was stopped from this copy"
-        )
+        say(f"run {state.run_id} ran in {state.checkout.root}: nothing of it was stopped from this copy")
     if state.status is RunStatus.FINISHED:
         return f"run {state.run_id} has finished"
     state.status, state.reason = RunStatus.ABORTED, "aborted by a person"
@@ -112,8 +110,8 @@ async def _end_everything(root: Path, store: RunStore, say: Voice) -> tuple[str,
     if trouble is not None:
         raise trouble
     state = store.load()
-    records = state.work_packages.values() if state is not None and state.belongs_to(root) else ()
-    left += [name for record in records for attempt in record.attempts for name in attempt.left]
+    if state is not None and state.belongs_to(root):
+        left += state.known_left()
     still = still_running(left)
     for survivor in still:
         say(f"WARNING: could NOT be ended: {survivor} (another user's?)", err=True)

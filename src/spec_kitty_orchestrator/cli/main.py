@@ -117,12 +117,15 @@ def _explain(problem: Exception) -> tuple[ExitCode, str]:
     known = find_known(problem)
     if known is not None:
         return known.exit_code, f"error: {known}"
-    with tempfile.NamedTemporaryFile(
-        "w", prefix="spec-kitty-orchestrator-", suffix=".txt", delete=False
-    ) as file:
-        traceback.print_exception(type(problem), problem, problem.__traceback__, file=file)
-    line = f"error: internal error: {problem!r} (please report it, with {file.name})"
-    return ExitCode.INTERNAL, line
+    line = f"error: internal error: {problem!r}"
+    try:
+        with tempfile.NamedTemporaryFile(
+            "w", prefix="spec-kitty-orchestrator-", suffix=".txt", delete=False
+        ) as file:
+            traceback.print_exception(type(problem), problem, problem.__traceback__, file=file)
+    except OSError:  # the disk is full, or no descriptor is to be had: what the problem may have been
+        return ExitCode.INTERNAL, f"{line} (please report it)"
+    return ExitCode.INTERNAL, f"{line} (please report it, with {file.name})"
 
 
 def _leave(code: int, last_words: Callable[[], object] | None) -> NoReturn:

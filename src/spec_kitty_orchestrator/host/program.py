@@ -14,7 +14,7 @@ from attrs import field, frozen
 from trio.abc import ReceiveStream
 
 from ..errors import HostError
-from ..processes.bounds import ORPHANED_CHANGE_SECONDS, ROLLBACK_SECONDS
+from ..processes.bounds import DRAIN_SECONDS, ORPHANED_CHANGE_SECONDS, ROLLBACK_SECONDS
 from ..processes.ending import Ending
 from ..processes.keeper import Command, Keeper, open_keeper
 from ..processes.starting import CommandNotStarted, ProgramMissing
@@ -47,6 +47,7 @@ class HostEndpoint:
     timeout: float = 120.0
     environ: Mapping[str, str] | None = None
     kill_now: trio.Event = field(factory=trio.Event)
+    tell_left: Callable[[str, tuple[str, ...]], None] = lambda _who, _left: None
 
 
 def find_host_binary(setting: str | None, environ: Mapping[str, str]) -> Path:
@@ -88,6 +89,7 @@ class HostUnderKeeper:
                 readers.start_soon(stdout.fill, keeper.stdout)
                 readers.start_soon(stderr.fill, keeper.stderr)
                 ending = await self._end_of(keeper)
+                readers.cancel_scope.deadline = trio.current_time() + DRAIN_SECONDS
         except ProgramMissing as exc:
             raise HostMissing(exc.message, remedy=INSTALL_HOST) from exc
         except CommandNotStarted as exc:
@@ -117,6 +119,7 @@ class HostUnderKeeper:
             patience=ORPHANED_CHANGE_SECONDS if mutating else 0.0,
             grace=ROLLBACK_SECONDS if mutating else 0.0,
             shield=SHIELD,
+            on_end=lambda ending: self.endpoint.tell_left(f"the host's {' '.join(args[1:2])}", ending.left),
         )
 
 

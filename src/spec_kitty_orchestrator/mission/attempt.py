@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 import trio
-from attrs import asdict, frozen
+from attrs import asdict, evolve, frozen
 
 from ..agents.agent import Agent
 from ..agents.failure import Failure
@@ -16,6 +16,7 @@ from ..errors import OrchestratorError
 from ..host.workspace import Workspace
 from ..processes.agent_process import Limits
 from ..processes.attempt_log import LogNotWritten
+from ..processes.ending import Ending
 from ..processes.identity import ProcessIdentity
 from ..processes.keeper import Command
 from ..processes.orphans import RUN_MARKER
@@ -83,6 +84,9 @@ async def _run(run: RunContext, attempt: Attempt, record: AttemptRecord) -> Atte
         record.keeper = identity
         run.save(attempt.wp_id)
 
+    def note_end(ending: Ending) -> None:
+        record.left = ending.left  # also of one that is stopped with the run
+
     general = run.settings.agents
     limits = Limits(
         agent.settings.timeout_seconds or general.timeout_seconds,
@@ -91,7 +95,8 @@ async def _run(run: RunContext, attempt: Attempt, record: AttemptRecord) -> Atte
     )
     try:
         await run.saved()  # whoever comes after a crash knows of the attempt
-        ending = await run.agents.start(_command(run, attempt, log), log, limits, reader, note_keeper)
+        command = evolve(_command(run, attempt, log), on_end=note_end)
+        ending = await run.agents.start(command, log, limits, reader, note_keeper)
     except ProgramMissing as problem:
         return AttemptResult(reader.finish(), Failure(FailureKind.NOT_INSTALLED, problem.message))
     record.seconds, record.swept, record.left = ending.seconds, ending.swept, ending.left

@@ -17,7 +17,7 @@ from ..processes.ending import EndedBy, Ending
 from ..processes.keeper import Command
 from ..processes.orphans import RUN_MARKER
 from ..processes.starting import ProgramMissing
-from ..report.events import CommandEnded
+from ..report.events import CommandEnded, ProcessesSwept
 from .context import RunContext
 
 OUTPUT_KEPT = 64 * 1024  # bytes of the end of a command's output
@@ -70,7 +70,7 @@ async def run_commands(
     Raises:
         LogNotWritten: a log cannot be written.
         WorkspaceError: a program that is looked for on PATH is not there.
-        CommandNotStarted: the machine could not start it.
+        CommandNotStarted: no process or descriptor was to be had, for which no agent is to blame.
         trio.Cancelled: the run, or this work package, is being stopped; nothing of the command is left.
     """
     for command in commands:
@@ -84,10 +84,16 @@ async def _run(
     run: RunContext, wp_id: str, workspace: Workspace, purpose: str, command: CommandLine
 ) -> Red | None:
     log, said, line = _new_log(run, f"{wp_id}-{purpose}"), _Tail(), shlex.join(command)
-    limits = Limits(run.settings.check_timeout_seconds)
+    limits = Limits(run.settings.check_timeout_seconds, max_log_mib=run.settings.max_log_mb)
+    who = f"the {purpose} `{line}` of {wp_id}"
     environ = {**run.agents.environ, RUN_MARKER: run.run_id}
     spec = Command(
-        command, workspace.path, environ, grace=run.settings.grace_seconds, kill_now=run.agents.kill_now
+        command,
+        workspace.path,
+        environ,
+        grace=run.settings.grace_seconds,
+        kill_now=run.agents.kill_now,
+        on_end=lambda ending: run.note_left(who, ending.left),
     )
     try:
         ending = await run.agents.start(spec, log, limits, said, lambda _: None)
@@ -100,6 +106,8 @@ async def _run(
         how, output, seconds = "it could not be started", problem.message, 0.0
     else:
         how, output, seconds = _how_it_failed(ending), said.text, ending.seconds
+        if ending.swept:
+            run.events.emit(ProcessesSwept(wp_id, who, ending.swept))
     path = str(log.relative_to(run.repo_root))
     run.events.emit(CommandEnded(wp_id, purpose, line, how or "succeeded", round(seconds, 3), path))
     return Red(line, how, output) if how else None
@@ -108,6 +116,8 @@ async def _run(
 def _how_it_failed(ending: Ending) -> str:
     if ending.ended_by is EndedBy.TIMEOUT:
         return f"stopped at its time limit after {ending.seconds:.0f} s"
+    if ending.ended_by is EndedBy.LOG_FULL:
+        return "stopped: it printed more than a log may hold (max_log_mb)"
     if ending.returncode is None:
         return f"ended by signal {ending.signal}" if ending.signal else "how it ended is not known"
     return f"exit status {ending.returncode}" if ending.returncode else ""

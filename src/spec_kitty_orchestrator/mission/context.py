@@ -19,6 +19,7 @@ from ..host.client import HostClient
 from ..host.contract.policy import PolicyMetadata
 from ..host.notes import Notes
 from ..processes.agent_process import RunAgent
+from ..report.events import Notice
 from ..report.stream import EventStream
 from ..settings.values import Settings
 from .agent_pool import AgentPool
@@ -54,9 +55,10 @@ class RunContext:
 
     Attributes:
         record: what is remembered of a work package, by its id.
-        save: has that put on the disk soon; returns at once.
+        save: has that put on the disk soon, or with None what concerns the whole run; returns at once.
         saved: returns when all that `save` was told until now is there; for where the order matters.
         repository: reads what is committed.
+        left: what nobody could end of what was started beside the attempts, each as "pid name".
         prepared: the workspaces in which `setup:` has been run.
         jitter: a number between 0 and 1, to spread retries apart.
         nonce: a word that nobody can guess, for review references.
@@ -68,7 +70,7 @@ class RunContext:
     host: HostClient
     agents: AgentKit
     record: Callable[[str], WpRecord]
-    save: Callable[[str], None]
+    save: Callable[[str | None], None]
     saved: Callable[[], Awaitable[None]]
     events: EventStream
     pool: AgentPool
@@ -76,6 +78,7 @@ class RunContext:
     slots: Slots
     notes: Notes
     workspaces: dict[Path, trio.Lock] = field(factory=dict)
+    left: list[str] = field(factory=list)
     prepared: set[Path] = field(factory=set)
     first_claim: FirstClaim = field(factory=FirstClaim)
     jitter: Callable[[], float] = random.random
@@ -89,6 +92,13 @@ class RunContext:
     def workspace_lock(self, path: Path) -> trio.Lock:
         """Work packages of one lane share a workspace; only one may have an agent in it at a time."""
         return self.workspaces.setdefault(path, trio.Lock())
+
+    def note_left(self, who: str, left: tuple[str, ...]) -> None:
+        """Tells, and keeps in mind, what a command that is no attempt left behind and nobody could end."""
+        if left:
+            self.left.extend(left)
+            self.save(None)
+            self.events.emit(Notice(f"WARNING: {who} left what could NOT be ended: {', '.join(left)}"))
 
     def policy(self, agent: str, role: Role) -> PolicyMetadata:
         """What the host is told about the agent that a call is about: only what is true of it."""

@@ -154,6 +154,8 @@ class Mission:
             return Outcome(Ended.BROKEN, work_package.standing.lane, str(broken))
         except OrchestratorError as problem:
             return Outcome(Ended.REFUSED_FOR_NOW, work_package.standing.lane, str(problem))
+        except OSError as problem:  # the disk is full, or no descriptor is to be had
+            return Outcome(Ended.REFUSED_FOR_NOW, work_package.standing.lane, str(problem))
         except Exception as bug:  # noqa: BLE001 - the task's boundary: recorded, and the siblings go on
             return Outcome(
                 Ended.INTERNAL, work_package.standing.lane, self._record_bug(work_package.wp_id, bug)
@@ -161,10 +163,13 @@ class Mission:
 
     def _record_bug(self, wp_id: str, bug: Exception) -> str:
         path = self.run.log_dir / f"{wp_id}-internal-error.txt"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(
-            "".join(traceback.format_exception(type(bug), bug, bug.__traceback__)), encoding="utf-8"
-        )
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(
+                "".join(traceback.format_exception(type(bug), bug, bug.__traceback__)), encoding="utf-8"
+            )
+        except OSError:  # its siblings go on
+            return f"internal error: {bug!r}"
         return f"internal error: {bug!r}; see {path.relative_to(self.run.repo_root)}"
 
     def _record_end(self, wp_id: str, outcome: Outcome) -> None:

@@ -12,7 +12,7 @@ import os
 import signal
 import subprocess
 import uuid
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -45,6 +45,7 @@ class Command:
         grace: seconds between the first signal and SIGKILL.
         shield: signals that never reach it or what it starts, sent by whomever.
         kill_now: once it is set, the command is killed at once, also while it is being stopped.
+        on_end: is told how it ended, also when whoever waits for that is cancelled.
     """
 
     argv: tuple[str, ...]
@@ -56,6 +57,7 @@ class Command:
     grace: float = 10.0
     shield: frozenset[int] = frozenset()
     kill_now: trio.Event = field(factory=trio.Event)
+    on_end: Callable[[Ending], None] = lambda _: None
 
     @property
     def packed(self) -> bytes:
@@ -210,11 +212,12 @@ class Keeper:
         """Make sure that nothing is left, and let go of every pipe."""
         if self._ending is None:
             self.stop()
-            await self.wait()
+        ending = await self.wait()
         CHILDREN.keepers.pop(self._process.pid)
         os.close(self._control)
         for stream in (self._reports, self.stdout, self.stderr):
             await stream.aclose()
+        self._command.on_end(ending)
 
 
 @asynccontextmanager

@@ -89,7 +89,7 @@ class AttemptEnded(WpEvent):
 
 @frozen
 class ProcessesSwept(WpEvent):
-    """An attempt left processes behind; they were ended."""
+    """An attempt, or a command of the settings, left processes behind; they were ended."""
 
     agent: str
     swept: tuple[str, ...]

@@ -73,10 +73,16 @@ class RunLock:
             raise
 
     def name_run(self, run_id: str) -> None:
-        """The run has begun: from here on whoever stops it knows by which mark to find what it started."""
+        """The run has begun: from here on whoever stops it knows by which mark to find what it started.
+
+        Raises StateFileError when that cannot be written.
+        """
         assert self.holder is not None
         self.holder = evolve(self.holder, run_id=run_id)
-        self._say()
+        try:
+            self._say()
+        except OSError as problem:
+            raise _unwritable(self.path, problem) from problem
 
     def mend(self) -> None:
         """Puts the file back that a `git clean` took away, or that somebody wrote into.

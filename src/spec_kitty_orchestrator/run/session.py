@@ -9,7 +9,7 @@ import click
 import trio
 from attrs import evolve, frozen
 
-from ..errors import ExitCode, find_known
+from ..errors import ExitCode, StateFileError, find_known
 from ..host.client import HostClient
 from ..host.notes import Notes
 from ..host.program import Runner
@@ -128,9 +128,13 @@ def open_run(
     """
     state = writer.state
     environ = {**opened.request.environ, RUN_MARKER: state.run_id}
-    endpoint = evolve(opened.host.endpoint, environ=environ, kill_now=kit.kill_now)
+
+    def tell_left(who: str, left: tuple[str, ...]) -> None:
+        run.note_left(who, left)
+
+    endpoint = evolve(opened.host.endpoint, environ=environ, kill_now=kit.kill_now, tell_left=tell_left)
     host, events = HostClient(endpoint, state.mission, state.actor, ask_host), EventStream()
-    return RunContext(
+    run = RunContext(
         repo_root=opened.request.repo_root,
         run_id=state.run_id,
         settings=opened.settings,
@@ -144,7 +148,9 @@ def open_run(
         pool=new_pool(kit),
         repository=repository or GitRepository(),
         slots=Slots(trio.CapacityLimiter(opened.settings.max_concurrent_wps)),
+        left=state.left,
     )
+    return run
 
 
 @frozen
@@ -195,7 +201,10 @@ class Session:
     @asynccontextmanager
     async def recording(self, display: Board | Lines) -> AsyncIterator[None]:
         """Whatever ends the run, its status says so, and its events are on the disk."""
-        lines = JsonLines(self.run.log_dir / "events.jsonl", display.notice)
+        try:
+            lines = JsonLines(self.run.log_dir / "events.jsonl", display.notice)
+        except OSError as problem:
+            raise StateFileError(f"cannot write {self.run.log_dir}: {problem.strerror}") from problem
         self.run.events.add(lines)
         self.run.events.add(display)
         try:
@@ -210,9 +219,7 @@ class Session:
 
     async def _end(self, status: RunStatus, end: MissionEnd) -> ExitCode:
         state = self.writer.state
-        attempts = [attempt for record in state.work_packages.values() for attempt in record.attempts]
-        left = (*self.left, *(name for each in attempts for name in each.left))
-        end = end.with_left(still_running(left))
+        end = end.with_left(still_running(dict.fromkeys((*self.left, *state.known_left()))))
         state.status, state.reason = status, "\n".join(end.lines)
         try:
             await self.writer.save_at_last()

@@ -56,6 +56,7 @@ class RunState:
 
     Attributes:
         checkout: where it runs; None in a file of release 1.0.0.
+        left: what nobody could end beside what the attempts left, each as "pid name".
     """
 
     run_id: str
@@ -68,12 +69,18 @@ class RunState:
     status: RunStatus = field(default=RunStatus.RUNNING, metadata=ALWAYS_SENT)
     reason: str = ""
     updated_at: str = ""
+    left: list[str] = field(factory=list)
     work_packages: dict[str, WpRecord] = field(factory=dict)
     schema_version: Literal[2] = field(default=2, metadata=ALWAYS_SENT)
 
     def record(self, wp_id: str) -> WpRecord:
         """The record of a work package, made when there is none."""
         return self.work_packages.setdefault(wp_id, WpRecord())
+
+    def known_left(self) -> list[str]:
+        """What nobody could end of all that the run started, each as "pid name"; it may be gone by now."""
+        attempts = [attempt for record in self.work_packages.values() for attempt in record.attempts]
+        return [*self.left, *(name for attempt in attempts for name in attempt.left)]
 
     def belongs_to(self, repo_root: Path) -> bool:
         """Whether it ran in this very checkout, not in the one that this is a copy of."""

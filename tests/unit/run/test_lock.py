@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import shutil
@@ -14,7 +15,7 @@ from pathlib import Path
 import pytest
 from attrs import evolve
 
-from spec_kitty_orchestrator.errors import RunLocked
+from spec_kitty_orchestrator.errors import RunLocked, StateFileError
 from spec_kitty_orchestrator.processes.identity import ProcessIdentity
 from spec_kitty_orchestrator.run import lock as lock_module
 from spec_kitty_orchestrator.run.checkout import Checkout
@@ -203,3 +204,15 @@ def test_looking_does_not_keep_a_run_from_starting(project: Path) -> None:
         patch.setattr(lock_module.RunLock, "take", look_only_once)
         with run_lock(project, None):
             assert len(tries) == 2
+
+
+def test_a_disk_that_is_full_when_the_run_is_named_is_told(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with run_lock(project, None) as lock:
+        monkeypatch.setattr(lock_module.os, "pwrite", full)
+        with pytest.raises(StateFileError, match="No space left on device"):
+            lock.name_run("run-1")
