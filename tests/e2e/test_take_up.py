@@ -45,11 +45,11 @@ def test_a_run_interrupted_while_implementing_and_while_reviewing_is_resumed_to_
     assert arena.lanes() == {"WP01": "done"}
     assert len(arena.prompts("claude", "WP01", "implementation")) == 2
     assert len(arena.prompts("codex", "WP01", "review")) == 2
-    # What is recorded as held is not claimed again, and a review that was begun is taken up without force.
+    # Claiming it again tells whose it is by now; a review that was begun is taken up without force.
     calls = [call.split()[0] for call in arena.host_calls()]
     assert [calls.count(name) for name in ("start-implementation", "resolve-workspace", "start-review")] == [
-        1,
         2,
+        1,
         2,
     ]
     assert not any("--force" in call for call in arena.host_calls())

@@ -51,7 +51,6 @@ def refuse(world: World, command: str, wp_id: str, code: str) -> None:
 @pytest.mark.parametrize(
     ("command", "lane"),
     [
-        ("resolve-workspace", "in_progress"),
         ("resolve-workspace", "for_review"),
         ("start-implementation", "in_progress"),
         ("start-review", "for_review"),
@@ -63,7 +62,7 @@ def test_what_the_host_refuses_for_one_work_package_leaves_it_and_breaks_nothing
 ) -> None:
     world = new_world("WP01", "WP02")
     world.stand("WP01", lane)
-    world.remember("WP01", claim=command != "start-implementation")
+    world.remember("WP01")
     refuse(world, command, "WP01", "STATUS_READ_PATH_NOT_FOUND")
     end = world.orchestrate()
     assert end.exit_code is ExitCode.ATTENTION

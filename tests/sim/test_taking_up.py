@@ -11,7 +11,7 @@ from conformance.fake.checks import about
 from conformance.fake.command_line import Said, reply
 from conformance.fake.in_process import Fault
 from conformance.fake.rules import Refused
-from tests.sim.world import ACTOR, Act, World, reject
+from tests.sim.world import ACTOR, Act, Stopped, World, reject
 
 from spec_kitty_orchestrator.agents.spec import Role
 from spec_kitty_orchestrator.errors import ExitCode
@@ -101,7 +101,6 @@ def test_what_we_sent_back_is_ours_even_when_we_are_killed_before_we_hear_of_it(
     single.fake.wps["WP01"].update(lane="in_progress")
     single.fake.change("WP01")
     assert single.orchestrate().exit_code is ExitCode.ACCEPTED
-    assert "start-implementation" not in single.host.commands()
 
 
 def test_what_we_approved_and_somebody_takes_back_is_theirs(single: World) -> None:
@@ -155,16 +154,40 @@ def test_what_was_sent_back_with_its_reply_lost_is_ours_whatever_is_refused_next
     refuse_once(single, "mission-state", "MISSION_NOT_FOUND", after="transition")
     single.orchestrate()
     assert single.orchestrate().exit_code is ExitCode.ACCEPTED
-    assert "start-implementation" not in single.host.commands()
 
 
 def test_our_own_unfinished_work_is_gone_on_with_even_when_it_is_not_committed(single: World) -> None:
-    """start-implementation would refuse a dirty workspace; what is recorded as held is looked up instead."""
+    """start-implementation refuses a dirty workspace; what is recorded as held is looked up then."""
     single.stand("WP01", "in_progress")
     single.fake.change("WP01")
     single.remember("WP01")
     assert single.orchestrate().exit_code is ExitCode.ACCEPTED
-    assert "start-implementation" not in single.host.commands()
+    assert "resolve-workspace" in single.host.commands()
+
+
+def test_what_a_person_claimed_while_we_were_away_is_theirs(single: World) -> None:
+    """It is recorded as held by us, as a run leaves it that was stopped at work on it."""
+    single.acts["WP01", "implementation"] = [Act(seconds=1000)]
+    with pytest.raises(Stopped):
+        single.orchestrate(stop_after=100)
+    single.fake.wps["WP01"].update(lane="in_progress", holder="a person")
+    end = single.orchestrate()
+    assert end.exit_code is ExitCode.ATTENTION
+    assert "claimed for implementation by 'a person'" in end.lines[1]
+    assert len(single.attempts) == 1
+
+
+def test_what_a_person_claims_after_we_were_sent_away_is_theirs(new_world: NewWorld) -> None:
+    """Within one run: taken back to planned, and claimed by the person before we could."""
+    world = new_world("WP01", "WP02")
+    world.acts["WP01", "implementation"] = [Act(seconds=1000)]
+
+    def claim() -> None:
+        world.fake.wps["WP01"].update(lane="claimed", holder="a person")
+
+    world.acts["WP02", "implementation"] = [Act(seconds=30, then=claim)]
+    assert world.orchestrate().exit_code is ExitCode.ATTENTION
+    assert len(world.asked("WP01", "implementation")) == 1
 
 
 def test_no_agent_is_let_loose_in_a_plain_folder(single: World) -> None:

@@ -51,6 +51,8 @@ class WpRecord:
         holds_claim: the host has given the work to us, or was asked to.
         holds_review: the host has given the review to us, or was asked to.
         claiming: the host was asked for a claim, and where its work begins is not noted yet.
+        blocked: it is we who blocked it; whoever unblocks it becomes its holder at the host (3.2.7), and
+            wants it gone on with all the same.
         implementer: the agent that handed the work over last.
         branch: the lane's branch; the commits below are on it.
         claimed_commit: HEAD when the work was claimed; what the work package changed begins after it.
@@ -69,6 +71,7 @@ class WpRecord:
     holds_claim: bool = False
     holds_review: bool = False
     claiming: bool = False
+    blocked: bool = False
     implementer: str | None = None
     branch: str | None = None
     claimed_commit: str | None = None

@@ -90,6 +90,7 @@ class Standing:
         except TransitionRejected:
             if not await self._stands_at(Lane.FOR_REVIEW):
                 raise
+        self.record.blocked = False
         self._moved(Lane.FOR_REVIEW)
 
     async def take_into_review(self, policy: PolicyMetadata, ref: str) -> None:
@@ -166,6 +167,7 @@ class Standing:
                     raise Through(Outcome(Ended.MOVED, to)) from None
         self.taken_into_review = self.record.holds_review = False
         self.record.judged_commit = None
+        self.record.blocked = to is Lane.BLOCKED
         self._moved(to, request.note if to is Lane.BLOCKED else "")
 
     async def _stands_at(self, lane: Lane) -> bool:

@@ -13,7 +13,7 @@ from ..agents.spec import FailureKind, Role
 from ..errors import WorkspaceError
 from ..host.contract.lanes import Lane
 from ..host.contract.payloads import Proof, TransitionRequest
-from ..host.errors import TransitionRejected
+from ..host.errors import LaneAllocationFailed, TransitionRejected
 from ..host.workspace import Workspace, check_workspace, read_prompt
 from ..report.events import HandoverRefused, SentBack, VerdictGiven
 from . import prompts
@@ -115,13 +115,23 @@ class WorkPackage:
         lane = self.standing.lane
         if lane is Lane.IN_REVIEW and not self.record.holds_review:
             raise Through(Outcome(Ended.TAKEN, lane, "somebody else reviews it"))
-        in_review = lane in (Lane.FOR_REVIEW, Lane.IN_REVIEW)
-        if in_review or (lane is Lane.IN_PROGRESS and self.record.holds_claim):
-            said = await self.run.host.resolve_workspace(self.wp_id)
-            return check_workspace(said, self.run.repo_root)
-        return await self._claim()
+        held = lane is Lane.IN_PROGRESS and self.record.holds_claim
+        if lane in (Lane.FOR_REVIEW, Lane.IN_REVIEW) or (held and self.record.blocked):
+            return await self._find()
+        try:
+            return await self._claim()
+        except Through as end:
+            # Unfinished work in it keeps everybody out, before the host looks at who asks (3.2.7).
+            if held and isinstance(end.__cause__, LaneAllocationFailed):
+                return await self._find()
+            raise
+
+    async def _find(self) -> Workspace:
+        said = await self.run.host.resolve_workspace(self.wp_id)
+        return check_workspace(said, self.run.repo_root)
 
     async def _claim(self) -> Workspace:
+        """Claims it, also when it is recorded as held: a person may have claimed it since."""
         agent = await self.picker.next_agent(Role.IMPLEMENTATION)
         reply = await self.standing.claim(self.run.policy(agent, Role.IMPLEMENTATION))
         return check_workspace(reply, self.run.repo_root)
