@@ -151,7 +151,8 @@ class CommandEnded(WpEvent):
 
     @property
     def line(self) -> str:
-        return f"{self.wp_id} {self.purpose} `{self.command}`: {self.outcome} after {self.seconds:.1f} s"
+        command = " ".join(self.command.split())
+        return f"{self.wp_id} {self.purpose} `{command}`: {self.outcome} after {self.seconds:.1f} s"
 
 
 @frozen

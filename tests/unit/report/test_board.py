@@ -23,7 +23,7 @@ HISTORY: list[events.Event] = [
     events.AttemptEnded("WP01", "implementation", "codex", 1, "crashed", "exit status 1", 12.34),
     events.RetryPlanned("WP01", "implementation", "codex", 2.0, "exit status 1"),
     events.HandoverRefused("WP01", "subtasks are not complete"),
-    events.CommandEnded("WP01", "check", "pytest -q", "exit status 1", 4.5, "logs/b.log"),
+    events.CommandEnded("WP01", "check", "sh -c 'a\nb'", "exit status 1", 4.5, "logs/b.log"),
     events.FilesMovedAway("WP01", "pi", ("scratch.txt",), "logs/WP01-left"),
     events.SentBack("WP01", "the work is not committed"),
     events.ProcessesSwept("WP01", "codex", ("12 sleep", "13 node")),
