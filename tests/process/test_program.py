@@ -157,7 +157,8 @@ def test_nothing_is_left_of_an_agent_that_gives_way_and_the_next_one_ends_the_wo
 ) -> None:
     unfit = UNFIT[name]
     acts = {"default": {"review": [{"sleep": 0.5}]}}
-    stage.cast(unfit.modes, agents={"max_retries": 0, **unfit.limits}, acts=acts)
+    limits = {"max_retries": 0, **unfit.limits}
+    stage.cast(unfit.modes, agents=limits, acts=acts, max_log_mb=100_000)  # time comes before the log's end
     orchestrator = stage.start()
     unfit.meddle(stage)
     assert eventually(lambda: len(list(stage.arena.state.glob("*-review-1.json"))) == 4), stage.tell()
