@@ -7,6 +7,7 @@ monitor) is ever run. Threads do it, one at a time: two would fight over the int
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol, TypeVar
@@ -21,6 +22,9 @@ from ..worktree.history import open_history
 
 LOOK_SECONDS = 300.0
 """For one look: the largest repositories take seconds, and a file system that hangs must not hold us."""
+
+SWITCH_SECONDS = 0.0005
+"""How long the event loop may wait for the interpreter while a look is at work; Python's own 5 ms add up."""
 
 _T = TypeVar("_T")
 
@@ -104,6 +108,8 @@ class GitRepository:
 
 
 def _told(path: Path, ask: Callable[[], _T]) -> _T:
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(min(before, SWITCH_SECONDS))
     try:
         return ask()
     except WorkspaceError:
@@ -114,6 +120,8 @@ def _told(path: Path, ask: Callable[[], _T]) -> _T:
             f"the repository of {path} cannot be read: {type(problem).__name__}: {what}",
             remedy="look at `git status` and `git fsck` there, then run again",
         ) from problem
+    finally:
+        sys.setswitchinterval(before)
 
 
 def _look(workspace: Workspace, since: str | None) -> Evidence:
