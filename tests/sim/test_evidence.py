@@ -340,6 +340,15 @@ def test_a_check_that_changes_the_work_is_red(single: World) -> None:
     assert "checks change files of the repository: a.py" in single.prompts("WP01", "implementation")[1]
 
 
+def test_a_check_that_commits_is_red(single: World) -> None:
+    """What it made was checked by nobody."""
+    checked(single, ("format-and-commit",))
+    single.command_acts = [(0, "", lambda: single.fake.commit("WP01"))]
+    assert single.orchestrate().exit_code is ExitCode.ACCEPTED
+    assert "checks move HEAD" in single.prompts("WP01", "implementation")[1]
+    assert single.remember().record("WP01").checked_commit == head(single)
+
+
 def test_setup_is_run_once_in_each_workspace_before_any_agent(new_world: NewWorld) -> None:
     world = checked(new_world("WP01", "WP02", "WP03", lanes={"WP01": "lane-a", "WP03": "lane-a"}))
     world.settings = evolve(world.settings, setup=(("npm", "ci"),))

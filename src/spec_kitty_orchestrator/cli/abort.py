@@ -13,6 +13,7 @@ from .orchestrate import repo_root_option
 
 if TYPE_CHECKING:
     from ..report.outlet import Voice
+    from ..run.lock import Holder
     from ..run.state import RunState, RunStore
 
 
@@ -70,6 +71,16 @@ def _record(root: Path, store: RunStore, state: RunState, say: Voice) -> str:
     return f"run {state.run_id} is recorded as aborted"
 
 
+async def _stop(live: Holder, grace: float, say: Voice) -> None:
+    from ..run.stopping import stop_live_run
+
+    say(f"stopping {live} ...", err=True)
+    by_itself = await stop_live_run(
+        live.process, grace, lambda seconds: say(f"  waiting, {seconds:.0f} s", err=True)
+    )
+    say("it stopped by itself" if by_itself else "it had to be killed", err=True)
+
+
 async def _end_everything(root: Path, store: RunStore, say: Voice) -> tuple[str, ...]:
     """Ends the live run, if there is one, and what one that was killed has left.
 
@@ -78,7 +89,7 @@ async def _end_everything(root: Path, store: RunStore, say: Voice) -> tuple[str,
     from ..errors import OrchestratorError, StateFileError, UsageError
     from ..processes.orphans import still_running, sweep_run
     from ..run.opening import KITTIFY
-    from ..run.stopping import await_live_run, stop_live_run
+    from ..run.stopping import await_live_run
     from ..settings.loading import load_settings
     from ..settings.values import Flags
 
@@ -95,11 +106,7 @@ async def _end_everything(root: Path, store: RunStore, say: Voice) -> tuple[str,
     except OrchestratorError:  # nor must a broken configuration
         grace = 10.0
     if live is not None:
-        say(f"stopping {live} ...", err=True)
-        by_itself = await stop_live_run(
-            live.process, grace, lambda seconds: say(f"  waiting, {seconds:.0f} s", err=True)
-        )
-        say("it stopped by itself" if by_itself else "it had to be killed", err=True)
+        await _stop(live, grace, say)
     runs = {state.run_id} if state is not None and state.belongs_to(root) else set()
     left: list[str] = []
     for run_id in runs | {live.run_id if live is not None else ""} - {""}:

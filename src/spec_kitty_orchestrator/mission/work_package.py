@@ -174,7 +174,7 @@ class WorkPackage:
 
     async def _hand_over(self, bench: Workbench, agent: str, result: AttemptResult) -> Failure | None:
         self.run.pool.worked(agent)
-        refused = await self._objection(bench)
+        _, refused = await self._objection(bench)
         if refused is None:
             request = TransitionRequest(
                 self.wp_id,
@@ -197,15 +197,15 @@ class WorkPackage:
         self.run.save(self.wp_id)
         return None
 
-    async def _objection(self, bench: Workbench) -> Failure | None:
-        """Why the work cannot be judged: not committed, not where it belongs, or red by the checks."""
+    async def _objection(self, bench: Workbench) -> tuple[Evidence, Failure | None]:
+        """What is there, and why it cannot be judged: not committed, on another branch, red by the checks."""
         since = await bench.since(judged_anew=self.standing.lane is Lane.IN_REVIEW)
         seen = await bench.look(since)
         if words := work_objection(seen, bench.workspace.branch, since):
-            return Failure(FailureKind.HANDOVER_REFUSED, words)
+            return seen, Failure(FailureKind.HANDOVER_REFUSED, words)
         if words := await bench.check(seen):
-            return Failure(FailureKind.CHECKS_FAILED, words)
-        return None
+            return seen, Failure(FailureKind.CHECKS_FAILED, words)
+        return seen, None
 
     # Reviewing, until there is an explicit verdict on one commit for the reference of one attempt.
 
@@ -213,8 +213,7 @@ class WorkPackage:
         role = Role.REVIEW
         while True:
             agent = await self.picker.next_agent(role)
-            objection = await self._objection_to_review(bench)
-            before = await bench.look()
+            before, objection = await self._objection_to_review(bench)
             ref = review_reference(self.wp_id, self.record.next_number(role), self.run.nonce())
             self.record.judged_commit = before.commit
             await self.standing.take_into_review(self.run.policy(agent, role), ref)
@@ -237,15 +236,15 @@ class WorkPackage:
                 failure = Failure(FailureKind.NO_VERDICT, f"its last message holds no verdict for {ref}")
             await self.picker.cope_with(role, agent, failure)
 
-    async def _objection_to_review(self, bench: Workbench) -> str | None:
-        """Why there is nothing to judge; an interrupted review may have left its own traces."""
+    async def _objection_to_review(self, bench: Workbench) -> tuple[Evidence, str | None]:
+        """What is there to judge, or why it cannot be; an interrupted review may have left its own traces."""
         if self.standing.lane is Lane.IN_REVIEW:
             await bench.clear_away("an interrupted review")
             seen = await bench.look()
             if self.record.judged_commit and self.record.judged_commit != seen.commit:
-                return moved_objection(self.record.judged_commit, seen.commit)
-        objection = await self._objection(bench)
-        return None if objection is None else objection.message
+                return seen, moved_objection(self.record.judged_commit, seen.commit)
+        seen, objection = await self._objection(bench)
+        return seen, None if objection is None else objection.message
 
     def _send_back(self, agent: str, seen: Evidence, ref: str, words: str) -> Reviewed:
         """What we found ourselves goes to the implementer; the host is told that we ask for changes."""

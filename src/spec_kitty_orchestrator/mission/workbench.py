@@ -108,6 +108,8 @@ class Workbench:
         red = await run_commands(self.run, self.wp_id, self.workspace, "check", commands)
         await self.clear_away("the checks")
         after = await self.look()
+        if (after.commit, after.branch) != (seen.commit, seen.branch):
+            return f"The project's own checks move HEAD: it was {seen.commit}, and is {after.commit} now."
         if after.changed:
             return f"The project's own checks change files of the repository: {', '.join(after.changed)}"
         if red is None:
