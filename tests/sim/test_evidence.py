@@ -358,7 +358,7 @@ def test_setup_is_run_once_in_each_workspace_before_any_agent(new_world: NewWorl
 
 def test_a_setup_that_fails_leaves_the_work_package_and_says_why(single: World) -> None:
     checked(single, setup=(("npm", "ci"),))
-    single.command_acts = [(1, "no network", lambda: None)]
+    single.command_acts = [(1, "no network", lambda: None)] * 100
     end = single.orchestrate()
     assert end.exit_code is ExitCode.ATTENTION
     assert "the setup command `npm ci` failed (exit status 1): no network" in end.lines[1]
@@ -371,7 +371,7 @@ def test_a_setup_that_leaves_what_git_sees_says_so(single: World) -> None:
     def leave() -> None:
         paper(single).untracked[workspace(single)] = {"node_modules/"}
 
-    single.command_acts = [(0, "", leave)]
+    single.command_acts = [(0, "", leave)] * 100
     assert "node_modules/" in single.orchestrate().lines[1]
 
 

@@ -117,12 +117,13 @@ def test_what_the_machine_cannot_start_leaves_the_work_package_and_blames_no_age
 
 def test_a_prompt_that_cannot_be_written_leaves_the_work_package_in_the_same_way(new_world: NewWorld) -> None:
     world = new_world("WP01", "WP02")
-    in_the_way = world.log_dir() / "WP01-implementation-1.prompt.md"
-    in_the_way.mkdir(parents=True)
+    for number in range(1, 100):
+        (world.log_dir() / f"WP01-implementation-{number}.prompt.md").mkdir(parents=True)
     end = world.orchestrate()
     assert end.exit_code is ExitCode.ATTENTION
     assert world.lanes() == {"WP01": "in_progress", "WP02": "done"}
-    assert f"cannot write {in_the_way}: Is a directory" in end.lines[1]
+    assert f"cannot write {world.log_dir()}/WP01-implementation-" in end.lines[1]
+    assert ".prompt.md: Is a directory" in end.lines[1]
 
 
 def test_a_folder_for_logs_that_cannot_be_made_leaves_the_work_packages(new_world: NewWorld) -> None:
@@ -184,7 +185,7 @@ HOW_IT_ENDS = {
     "a dependency is open after all": (
         "start-implementation",
         "DEPENDENCIES_NOT_SATISFIED",
-        Ended.NOT_READY,
+        Ended.REFUSED_FOR_NOW,
     ),
     "the lane is busy": ("start-implementation", "LANE_ALLOCATION_FAILED", Ended.REFUSED_FOR_NOW),
     "a move out of review is refused": ("transition", "TRANSITION_REJECTED", Ended.REFUSED_FOR_NOW),
@@ -206,7 +207,7 @@ async def test_a_host_that_breaks_down_ends_a_try_as_broken(
     new_world: NewWorld, autojump_clock: MockClock
 ) -> None:
     world = new_world("WP01")
-    world.host.faults["start-implementation"] = [Fault.CRASH_BEFORE] * 2
+    world.host.faults["start-implementation"] = [Fault.CRASH_BEFORE] * 1000
     assert await outcomes_of(world) == {"WP01": Ended.BROKEN}
 
 

@@ -52,12 +52,13 @@ def test_an_interrupted_attempt_spends_nothing(single: World) -> None:
 
 
 def test_a_rejection_that_the_host_never_heard_of_is_not_counted(single: World) -> None:
-    """The host broke between the verdict and the move: the review is made again, and counts once."""
-    single.acts["WP01", "review"] = [reject("one"), reject("one"), reject("two"), Act()]
-    single.host.faults["transition"] = [None, Fault.CRASH_BEFORE, Fault.CRASH_BEFORE]
+    """The host broke between the verdict and the move: the verdict is told to it later, and counts once."""
+    single.acts["WP01", "review"] = [reject("one"), reject("two"), Act()]
+    single.host.faults["transition"] = [None] + [Fault.CRASH_BEFORE] * 1000
     assert single.orchestrate().exit_code is ExitCode.HOST
     assert single.state is not None
     assert single.state.record("WP01").rejections == 0
+    single.host.faults.clear()
     assert single.orchestrate().exit_code is ExitCode.ACCEPTED
     assert single.state.record("WP01").rejections == 2
 
@@ -69,7 +70,7 @@ def test_the_moments_above_cover_the_whole_run(tmp_path: Path) -> None:
 def test_a_change_in_flight_is_finished_before_the_run_ends(single: World) -> None:
     """Stopped one second into the claim: the host finished it, and the run state knows that we hold it."""
     with pytest.raises(Stopped):
-        single.orchestrate(stop_after=3.0)
+        single.orchestrate(stop_after=1.0)
     assert single.lanes() == {"WP01": "in_progress"}
     assert single.state is not None
     assert single.state.record("WP01").holds_claim

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
+import trio
 from attrs import frozen
 
-from ..errors import ExitCode
+from ..errors import ExitCode, HostError
 from ..host.contract.lanes import Lane
+from ..host.contract.payloads import AcceptMission
 from ..host.errors import HostRefused, MissionNotReady
+from ..report.events import Notice
 from .context import RunContext
 from .outcome import Ended, Outcome
+from .patience import FIRST_PAUSE_SECONDS, HOST, Patience
 
 GRAVEST_FIRST = (
     (Ended.INTERNAL, ExitCode.INTERNAL),
@@ -51,7 +55,7 @@ async def accept(run: RunContext, lanes: Mapping[str, Lane], unproven: Mapping[s
         how = f"look at them; if all is well, accept it yourself with: {command}"
         return _attention(f"mission {mission} was not accepted:", *lines, how)
     try:
-        accepted = await run.host.accept_mission()
+        accepted = await _accepted(run)
     except MissionNotReady as refusal:
         return _attention(
             f"mission {mission} was not accepted, open: {', '.join(refusal.data.incomplete_wps)}"
@@ -63,14 +67,28 @@ async def accept(run: RunContext, lanes: Mapping[str, Lane], unproven: Mapping[s
     return MissionEnd(ExitCode.ACCEPTED, (said, *_judged(run, lanes)))
 
 
-def unfinished(
-    mission: str, lanes: Mapping[str, Lane], outcomes: Mapping[str, Outcome], left: Mapping[str, str]
-) -> MissionEnd:
-    """What is left, and why; the gravest of the reasons gives the exit code."""
-    lines = [f"  {wp_id} {lanes[wp_id].value}: {why}" for wp_id, why in left.items()]
+async def _accepted(run: RunContext) -> AcceptMission:
+    """Asks for acceptance, and again for a while where that breaks down or another rule stands in the way."""
+    patience = Patience(trio.current_time)
+    while True:
+        try:
+            return await run.host.accept_mission()
+        except MissionNotReady:
+            raise
+        except HostError as problem:
+            pause = patience.put_off(HOST)
+            if patience.is_over:
+                raise
+            if pause <= FIRST_PAUSE_SECONDS:
+                run.events.emit(Notice(f"the mission could not be accepted yet: {problem}"))
+        await trio.sleep(pause)
+
+
+def unfinished(mission: str, outcomes: Mapping[str, Outcome], left: Sequence[str]) -> MissionEnd:
+    """What is left, a line for each; the gravest of the reasons gives the exit code."""
     endings = {outcome.ended for outcome in outcomes.values()}
     code = next((code for ended, code in GRAVEST_FIRST if ended in endings), ExitCode.ATTENTION)
-    return MissionEnd(code, (f"mission {mission} is not finished:", *lines))
+    return MissionEnd(code, (f"mission {mission} is not finished:", *left))
 
 
 def _attention(*lines: str) -> MissionEnd:

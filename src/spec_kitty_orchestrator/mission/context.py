@@ -26,6 +26,7 @@ from .agent_pool import AgentPool
 from .evidence import Repository
 from .records import WpRecord
 from .slots import FirstClaim, Slots
+from .turns import Turns
 
 PROGRAM = "spec-kitty-orchestrator"
 
@@ -59,7 +60,7 @@ class RunContext:
         saved: returns when all that `save` was told until now is there; for where the order matters.
         repository: reads what is committed.
         left: what nobody could end of what was started beside the attempts, each as "pid name".
-        prepared: the workspaces in which `setup:` has been run.
+        prepared: the workspaces in which `setup:` has been run; `left_by_setup`: what it must not leave.
         jitter: a number between 0 and 1, to spread retries apart.
         nonce: a word that nobody can guess, for review references.
     """
@@ -77,9 +78,10 @@ class RunContext:
     repository: Repository
     slots: Slots
     notes: Notes
-    workspaces: dict[Path, trio.Lock] = field(factory=dict)
+    turns: Turns = field(factory=Turns)
     left: list[str] = field(factory=list)
     prepared: set[Path] = field(factory=set)
+    left_by_setup: dict[Path, set[str]] = field(factory=dict)
     first_claim: FirstClaim = field(factory=FirstClaim)
     jitter: Callable[[], float] = random.random
     nonce: Callable[[], str] = lambda: secrets.token_hex(4)
@@ -88,10 +90,6 @@ class RunContext:
     def log_dir(self) -> Path:
         """Where this run's logs lie."""
         return self.repo_root / ".kittify" / "logs" / self.run_id
-
-    def workspace_lock(self, path: Path) -> trio.Lock:
-        """Work packages of one lane share a workspace; only one may have an agent in it at a time."""
-        return self.workspaces.setdefault(path, trio.Lock())
 
     def note_left(self, who: str, left: tuple[str, ...]) -> None:
         """Tells, and keeps in mind, what a command that is no attempt left behind and nobody could end."""

@@ -15,21 +15,30 @@ class Ended(enum.Enum):
     ACCEPTED = "accepted"
     BLOCKED = "blocked"
     MOVED = "moved"  # by somebody else, while we were at it; goes on from where it stands
+    WAITS = "waits"  # for its turn in its lane
     TAKEN = "taken"  # somebody else holds it
     REFUSED_FOR_NOW = "refused for now"  # by the host, the workspace or the disk
     BROKEN = "broken"  # the host could not be run, or gave no answer that can be trusted
-    NOT_READY = "not ready"
     NO_AGENT = "no agent"
     INTERNAL = "internal error"
+
+    @property
+    def is_for_now(self) -> bool:
+        """It is tried again."""
+        return self in (Ended.REFUSED_FOR_NOW, Ended.BROKEN)
 
 
 @frozen
 class Outcome:
-    """What a run leaves behind of a work package: its lane by the host's last word, and why."""
+    """What a run leaves behind of a work package: its lane by the host's last word, and why.
+
+    `asked_for` is where the host was asked to move it when it broke down: it may stand there by now.
+    """
 
     ended: Ended
     lane: Lane
     reason: str = ""
+    asked_for: Lane | None = None
 
 
 class Through(Exception):

@@ -12,6 +12,7 @@ from ..agents.spec import Role
 from ..agents.transcript import Usage
 from ..processes.identity import ProcessIdentity
 from .rules import LIES_IN_THE_AGENT, Tally
+from .verdict import Reviewed
 
 SUCCEEDED, INTERRUPTED = "succeeded", "interrupted"
 REVIEWS_KEPT = 10
@@ -53,12 +54,14 @@ class WpRecord:
         claiming: the host was asked for a claim, and where its work begins is not noted yet.
         blocked: it is we who blocked it; whoever unblocks it becomes its holder at the host (3.2.7), and
             wants it gone on with all the same.
+        finished_by: the agent that ended its work well, until that is handed over, refused or taken from it.
         implementer: the agent that handed the work over last.
         branch: the lane's branch; the commits below are on it.
         claimed_commit: HEAD when the work was claimed; what the work package changed begins after it.
         returned_commit: HEAD when it was last sent back; the next handover needs a commit beyond it.
         checked_commit: the last one on which all the project's own checks were green; `checked_by`: those.
         judged_commit: the one that is under review.
+        verdict: what came of a review, until the host has heard of it.
         approved_commit: the one that a reviewer approved.
         rejections: how often it was sent back from review.
         reviews: what earlier reviews asked for, the newest last.
@@ -72,6 +75,7 @@ class WpRecord:
     holds_review: bool = False
     claiming: bool = False
     blocked: bool = False
+    finished_by: str | None = None
     implementer: str | None = None
     branch: str | None = None
     claimed_commit: str | None = None
@@ -79,6 +83,7 @@ class WpRecord:
     checked_commit: str | None = None
     checked_by: tuple[str, ...] = ()
     judged_commit: str | None = None
+    verdict: Reviewed | None = None
     approved_commit: str | None = None
     rejections: int = 0
     reviews: list[str] = field(factory=list)
@@ -104,6 +109,12 @@ class WpRecord:
             return False
         last = self.attempts[-1]
         return last.outcome == INTERRUPTED or (last.role, last.outcome) == (Role.IMPLEMENTATION, SUCCEEDED)
+
+    def taken_over(self, how: str) -> None:
+        """Somebody else has moved it: what we were about to do is no longer ours to do."""
+        self.holds_claim = self.holds_review = False
+        self.finished_by = self.verdict = None
+        self.last_error = how
 
     def forgive(self) -> None:
         """A run that goes on asks those again who were given up for reasons of their own."""

@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 
 from attrs import define
 
 from ..agents.spec import Role
+from ..errors import HostError
 from ..host.contract.lanes import Lane
 from ..host.contract.payloads import Proof, ReviewResult, StartImplementation, TransitionRequest
 from ..host.contract.policy import PolicyMetadata
-from ..host.errors import DependenciesNotSatisfied, HostRefused, TransitionRejected, WpAlreadyClaimed
+from ..host.errors import HostRefused, TransitionRejected, WpAlreadyClaimed
 from ..report.events import LaneChanged
 from .context import RunContext
 from .outcome import Ended, Outcome, Through
 from .records import WpRecord
 from .verdict import Reviewed
 
-ENDED_BY_REFUSAL = {DependenciesNotSatisfied: Ended.NOT_READY, WpAlreadyClaimed: Ended.TAKEN}
 NOTE_LIMIT = 2000  # characters of an agent's words that go into a note at the host
 
 
@@ -30,6 +30,8 @@ class Standing:
         lane: the host's last word on where it stands.
         asked_for: where the host was asked to move it; until the reply it may stand there already.
         taken_into_review: this life has taken it into review; asking another time needs no new call.
+        has_moved: this life has brought it to another lane.
+        lost: where it may have been moved by a call whose reply was lost.
         touched: told before and after each move: what was seen of the lane meanwhile is old.
     """
 
@@ -39,6 +41,8 @@ class Standing:
     touched: Callable[[], None] = lambda: None
     asked_for: Lane | None = None
     taken_into_review: bool = False
+    has_moved: bool = False
+    lost: Lane | None = None
 
     @property
     def record(self) -> WpRecord:
@@ -65,15 +69,20 @@ class Standing:
             Through: the host refused.
         """
         asked_before = self.record.claiming
+        has_begun = self.lane is Lane.IN_PROGRESS and self.record.holds_claim and not asked_before
         async with (
             self._asking_for(Lane.IN_PROGRESS),
             self.run.first_claim.alone(),
-            self._recorded_before("claiming"),
+            nullcontext() if has_begun else self._recorded_before("claiming"),
         ):
             reply = await self.run.host.start_implementation(self.wp_id, policy)
         self.record.holds_claim = True
-        if reply.no_op and not asked_before:  # by a run of which nothing is remembered
+        if has_begun:  # unless a person took it back just now: then it begins anew
+            self.record.claiming = reply.from_lane is not Lane.IN_PROGRESS
+        elif reply.no_op and not asked_before:  # by a run of which nothing is remembered
             self.record.claiming = False
+        if self.record.claiming:
+            self.record.finished_by = None
         self._moved(reply.to_lane, "taken up again" if reply.no_op else "")
         return reply
 
@@ -91,6 +100,7 @@ class Standing:
             if not await self._stands_at(Lane.FOR_REVIEW):
                 raise
         self.record.blocked = False
+        self.record.finished_by = None
         self._moved(Lane.FOR_REVIEW)
 
     async def take_into_review(self, policy: PolicyMetadata, ref: str) -> None:
@@ -166,7 +176,7 @@ class Standing:
                 if not to.is_accepted:  # not by us: that would be somebody else's claim, or block
                     raise Through(Outcome(Ended.MOVED, to)) from None
         self.taken_into_review = self.record.holds_review = False
-        self.record.judged_commit = None
+        self.record.judged_commit = self.record.verdict = None
         self.record.blocked = to is Lane.BLOCKED
         self._moved(to, request.note if to is Lane.BLOCKED else "")
 
@@ -195,6 +205,9 @@ class Standing:
             if keeps is not None and isinstance(refusal, keeps):
                 raise
             raise self._refused(refusal) from refusal
+        except HostError:
+            self.lost = lane
+            raise
         finally:
             self.asked_for = None
             self.touched()
@@ -218,13 +231,14 @@ class Standing:
                 self.run.save(self.wp_id)
 
     def _moved(self, lane: Lane, detail: str = "") -> None:
+        self.has_moved = self.has_moved or lane is not self.lane
         self.lane = lane
         self.touched()
         self.run.save(self.wp_id)
         self.run.events.emit(LaneChanged(self.wp_id, lane.value, by_us=True, detail=detail))
 
     def _refused(self, refusal: HostRefused) -> Through:
-        ended = ENDED_BY_REFUSAL.get(type(refusal), Ended.REFUSED_FOR_NOW)
+        ended = Ended.TAKEN if isinstance(refusal, WpAlreadyClaimed) else Ended.REFUSED_FOR_NOW
         return Through(Outcome(ended, self.lane, refusal.message))
 
 

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-
 import trio
 from attrs import define, field
 
@@ -13,12 +10,13 @@ from ..agents.spec import FailureKind, Role
 from ..errors import WorkspaceError
 from ..host.contract.lanes import Lane
 from ..host.contract.payloads import Proof, TransitionRequest
-from ..host.errors import LaneAllocationFailed, TransitionRejected
-from ..host.workspace import Workspace, check_workspace, read_prompt
+from ..host.errors import TransitionRejected
+from ..host.workspace import read_prompt
 from ..report.events import HandoverRefused, SentBack, VerdictGiven
 from . import prompts
 from .attempt import Attempt, AttemptResult, run_attempt
 from .context import RunContext
+from .entrance import Entrance
 from .evidence import Evidence
 from .next_agent import AgentPicker, NobodyCanWork
 from .outcome import Ended, Outcome, Through
@@ -38,11 +36,13 @@ class WorkPackage:
 
     Attributes:
         standing: where it stands at the host.
+        asks_for_lane: somebody at work may be in its lane, which is not known: ask before the claim.
     """
 
     run: RunContext
     wp_id: str
     standing: Standing
+    asks_for_lane: bool = False
     record: WpRecord = field(init=False)
     slot: Slot = field(init=False)
     picker: AgentPicker = field(init=False)
@@ -70,9 +70,8 @@ class WorkPackage:
 
     async def _live(self) -> Outcome:
         try:
-            workspace = await self._enter()
-            async with self._alone_in(workspace):
-                return await self._work(Workbench(self.run, self.wp_id, workspace))
+            entrance = Entrance(self.run, self.wp_id, self.standing, self.picker, self.asks_for_lane)
+            return await self._work(await entrance.enter())
         except WorkspaceError as problem:
             return Outcome(Ended.REFUSED_FOR_NOW, self.standing.lane, str(problem))
         except NobodyCanWork as nobody:
@@ -80,19 +79,7 @@ class WorkPackage:
                 return await self._block(f"no agent is left: {nobody}")
             return Outcome(Ended.NO_AGENT, self.standing.lane, str(nobody))
 
-    @asynccontextmanager
-    async def _alone_in(self, workspace: Workspace) -> AsyncIterator[None]:
-        """Waits for the workspace without holding a slot: its holder may be waiting for one."""
-        lock = self.run.workspace_lock(workspace.path)
-        if lock.locked():
-            self.slot.give_back()
-        async with lock:
-            if not self.slot.held:
-                await self.slot.take()
-            yield
-
     async def _work(self, bench: Workbench) -> Outcome:
-        await self._begin(bench)
         await bench.prepare()
         while True:
             if self.standing.lane is Lane.IN_PROGRESS:
@@ -109,50 +96,15 @@ class WorkPackage:
             self.record.rejections = rejections  # counted once the host has it: a killed run reviews again
             self.run.save(self.wp_id)
 
-    # Entering, from whatever lane it is found in.
-
-    async def _enter(self) -> Workspace:
-        lane = self.standing.lane
-        if lane is Lane.IN_REVIEW and not self.record.holds_review:
-            raise Through(Outcome(Ended.TAKEN, lane, "somebody else reviews it"))
-        held = lane is Lane.IN_PROGRESS and self.record.holds_claim
-        if lane in (Lane.FOR_REVIEW, Lane.IN_REVIEW) or (held and self.record.blocked):
-            return await self._find()
-        try:
-            return await self._claim()
-        except Through as end:
-            # Unfinished work in it keeps everybody out, before the host looks at who asks (3.2.7).
-            if held and isinstance(end.__cause__, LaneAllocationFailed):
-                return await self._find()
-            raise
-
-    async def _find(self) -> Workspace:
-        said = await self.run.host.resolve_workspace(self.wp_id)
-        return check_workspace(said, self.run.repo_root)
-
-    async def _claim(self) -> Workspace:
-        """Claims it, also when it is recorded as held: a person may have claimed it since."""
-        agent = await self.picker.next_agent(Role.IMPLEMENTATION)
-        reply = await self.standing.claim(self.run.policy(agent, Role.IMPLEMENTATION))
-        return check_workspace(reply, self.run.repo_root)
-
-    async def _begin(self, bench: Workbench) -> None:
-        """Notes where the work begins, once nobody else is at work in the lane."""
-        if not self.record.claiming:
-            return
-        if self.standing.lane is Lane.IN_PROGRESS:
-            seen = await bench.look()
-            if self.record.claimed_commit is None:
-                self.record.claimed_commit = seen.commit
-            else:  # taken back by a person: what was done before is still its own work
-                self.record.returned_commit = seen.commit
-        self.record.claiming = False
-        self.run.save(self.wp_id)
-
     # Implementing, until evidence, checks and the host's guards let it pass into review.
 
     async def _implement(self, bench: Workbench) -> None:
         role = Role.IMPLEMENTATION
+        if (agent := self.record.finished_by) in self.run.agents.known and agent is not None:
+            failure = await self._hand_over(bench, agent, "")  # what was done before a breakdown is done
+            if failure is None:
+                return
+            await self.picker.cope_with(role, agent, failure)
         while True:
             agent = await self.picker.next_agent(role)
             seen = await bench.look()
@@ -163,7 +115,7 @@ class WorkPackage:
             )
             prompt = prompts.work_prompt(await self._assignment(bench), *to_heed)
             result = await self._attempt(bench, role, agent, prompt)
-            failure = result.failure or await self._hand_over(bench, agent, result)
+            failure = result.failure or await self._hand_over(bench, agent, result.transcript.final_text)
             if failure is None:
                 return
             await self.picker.cope_with(role, agent, failure)
@@ -172,14 +124,16 @@ class WorkPackage:
         attempt = Attempt(self.wp_id, role, self.run.agents.known[agent], bench.workspace, prompt)
         return await run_attempt(self.run, attempt)
 
-    async def _hand_over(self, bench: Workbench, agent: str, result: AttemptResult) -> Failure | None:
+    async def _hand_over(self, bench: Workbench, agent: str, final_text: str) -> Failure | None:
         self.run.pool.worked(agent)
+        self.record.finished_by = agent
+        self.run.save(self.wp_id)
         _, refused = await self._objection(bench)
         if refused is None:
             request = TransitionRequest(
                 self.wp_id,
                 Lane.FOR_REVIEW,
-                note=shortened(f"implemented by {agent}", result.transcript.final_text),
+                note=shortened(f"implemented by {agent}", final_text),
                 policy=self.run.policy(agent, Role.IMPLEMENTATION),
             )
             try:
@@ -188,7 +142,7 @@ class WorkPackage:
                 words = f"It could not be handed over for review. The host said: {refusal.host_message}"
                 refused = Failure(FailureKind.HANDOVER_REFUSED, words)
         if refused is not None:
-            self.record.refusal = refused.message
+            self.record.refusal, self.record.finished_by = refused.message, None
             self.run.events.emit(HandoverRefused(self.wp_id, refused.message))
             return refused
         self.record.implementer = agent
@@ -211,6 +165,8 @@ class WorkPackage:
 
     async def _review(self, bench: Workbench) -> Reviewed:
         role = Role.REVIEW
+        if (given := await self._given_verdict(bench)) is not None:
+            return given
         while True:
             agent = await self.picker.next_agent(role)
             before, objection = await self._objection_to_review(bench)
@@ -236,6 +192,22 @@ class WorkPackage:
                 failure = Failure(FailureKind.NO_VERDICT, f"its last message holds no verdict for {ref}")
             await self.picker.cope_with(role, agent, failure)
 
+    async def _given_verdict(self, bench: Workbench) -> Reviewed | None:
+        """A verdict that the host has not heard of yet; an approval only while its commit is still there."""
+        given, self.record.verdict = self.record.verdict, None
+        if (
+            given is None
+            or self.standing.lane is not Lane.IN_REVIEW
+            or given.agent not in self.run.agents.known
+        ):
+            return None
+        if given.said.approved:
+            seen = await bench.look()
+            if (seen.commit, seen.branch, seen.is_clean) != (given.commit, bench.workspace.branch, True):
+                return None
+        self.record.verdict = given
+        return given
+
     async def _objection_to_review(self, bench: Workbench) -> tuple[Evidence, str | None]:
         """What is there to judge, or why it cannot be; an interrupted review may have left its own traces."""
         if self.standing.lane is Lane.IN_REVIEW:
@@ -248,15 +220,18 @@ class WorkPackage:
 
     def _send_back(self, agent: str, seen: Evidence, ref: str, words: str) -> Reviewed:
         """What we found ourselves goes to the implementer; the host is told that we ask for changes."""
+        review = Reviewed(agent, seen.commit, Verdict(ref, approved=False, feedback=words), by_us=True)
         self.record.sent_back(seen.commit, words)
+        self.record.verdict = review
         self.run.save(self.wp_id)
         self.run.events.emit(SentBack(self.wp_id, words))
-        return Reviewed(agent, seen.commit, Verdict(ref, approved=False, feedback=words), by_us=True)
+        return review
 
     def _heed(self, review: Reviewed) -> Reviewed:
         """Keeps a verdict before the host is told: its feedback must reach the implementer in any case."""
         said, record = review.said, self.record
         self.run.pool.worked(review.agent)
+        record.verdict = review
         record.tallies.pop(Role.REVIEW, None)
         if said.approved:
             record.approved_commit = review.commit

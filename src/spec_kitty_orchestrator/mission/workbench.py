@@ -48,12 +48,10 @@ class Workbench:
                 f"{self.wp_id}: the setup command `{red.command}` failed ({red.how}): {red.output}",
                 remedy="mend `setup` in .kittify/orchestrator.yaml, or what it needs, and run again",
             )
-        after = await self.look()
-        new = [
-            path
-            for path in (*after.changed, *after.untracked)
-            if path not in (*before.changed, *before.untracked)
-        ]
+        after, left = await self.look(), self.run.left_by_setup.setdefault(self.workspace.path, set())
+        own = {*before.changed, *before.untracked} - left  # a try before this one may have left the others
+        new = [path for path in (*after.changed, *after.untracked) if path not in own]
+        left.update(new)
         if new:
             raise WorkspaceError(
                 f"{self.wp_id}: the setup commands left what git would commit: {', '.join(new)}",

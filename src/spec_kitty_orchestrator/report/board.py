@@ -23,6 +23,7 @@ from .events import (
     WaitingForAgents,
     WpEvent,
     WpLeft,
+    WpPutOff,
 )
 from .lines import Lines
 from .outlet import LAST_WORDS_SECONDS, MOST_WAITING, Outlet, heard_or_not, not_shown
@@ -75,7 +76,7 @@ class _Rows:
             row.attempts, row.note = row.attempts + 1, ""
         elif isinstance(event, AttemptEnded):
             row.doing, row.since, row.note = "", None, event.message
-        elif isinstance(event, WpLeft):
+        elif isinstance(event, WpLeft | WpPutOff):
             row.doing, row.since, row.note = "", None, event.reason
         else:
             row.doing = "waiting" if isinstance(event, WaitingForAgents) else row.doing

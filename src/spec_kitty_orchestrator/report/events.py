@@ -202,6 +202,18 @@ class WaitingForAgents(WpEvent):
 
 
 @frozen
+class WpPutOff(WpEvent):
+    """A work package was refused, or the host broke down on it; it is tried again after `seconds`."""
+
+    reason: str
+    seconds: float
+
+    @property
+    def line(self) -> str:
+        return f"{self.wp_id} is tried again in {self.seconds:.0f} s: {' '.join(self.reason.split())}"
+
+
+@frozen
 class WpLeft(WpEvent):
     """A work package is left where it is; the run goes on with the others."""
 

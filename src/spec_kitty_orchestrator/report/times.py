@@ -8,3 +8,8 @@ from datetime import datetime, timezone
 def utc_now() -> str:
     """The time of day, ISO 8601 in UTC, to the millisecond."""
     return datetime.now(timezone.utc).isoformat(timespec="milliseconds")
+
+
+def local_minute(utc: str) -> str:
+    """The same time of day to the minute, where we are: `2026-01-31 23:59`."""
+    return datetime.fromisoformat(utc).astimezone().strftime("%Y-%m-%d %H:%M")

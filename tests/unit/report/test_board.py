@@ -33,6 +33,7 @@ HISTORY: list[events.Event] = [
     events.WaitingForAgents("WP01", ("pi",), 30.0),
     events.VerdictGiven("WP01", "pi", "review/WP01/1-x", "changes_requested", "[bold] a.py:3", "0f" * 20),
     events.LaneChanged("WP02", "canceled", by_us=False),
+    events.WpPutOff("WP02", "the host broke down", 2.0),
     events.WpLeft("WP02", "moved by someone else"),
     events.Notice("the host could not be asked"),
     events.RunEnded("stopped", 5, "mission m-01 is not finished"),

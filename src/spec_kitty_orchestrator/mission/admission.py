@@ -1,0 +1,129 @@
+"""Who may start, in which order, and who is put off: lanes, turns and patience together. Starts nothing."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection
+
+from attrs import define, field
+
+from ..report.events import WpPutOff
+from .context import RunContext
+from .outcome import Ended, Outcome
+from .patience import HOST, Patience
+from .turns import UNDER_WAY, goes_before, place_in_lane, related
+from .view import View
+
+
+@define
+class Admission:
+    """The order in which the work packages of a mission get their turn.
+
+    Attributes:
+        in_flight: those that have a task now.
+        outcomes: what became of those that this run is through with, if only for now.
+        in_trouble: the host cannot even say how the mission stands.
+    """
+
+    run: RunContext
+    view: View
+    in_flight: Collection[str]
+    patience: Patience
+    outcomes: dict[str, Outcome] = field(factory=dict)
+    in_trouble: bool = False
+    _probe: str | None = None
+    _told: dict[str, str] = field(factory=dict)
+
+    def startable(self) -> list[str]:
+        """Those that can be admitted now: under way already before new ones, else in the host's order."""
+        idle = [wp_id for wp_id in self.view.lanes if self._can_go(wp_id) and self._may_try(wp_id)]
+        return sorted(idle, key=lambda wp_id: place_in_lane(self.run.record(wp_id), self.view.lanes[wp_id]))
+
+    def admit(self, wp_id: str) -> bool:
+        """Lets one go, unless another one of its lane was faster."""
+        branch = self.run.record(wp_id).branch
+        if branch is not None and not self.run.turns.take(branch, wp_id):
+            return False
+        before = self.outcomes.pop(wp_id, None)
+        if before is not None and before.ended is Ended.BROKEN:
+            self._probe = wp_id
+        return True
+
+    def give_back(self, wp_id: str) -> None:
+        """One has no task any more."""
+        self.run.turns.give_back(wp_id)
+        self._probe = None if self._probe == wp_id else self._probe
+
+    def may_share_a_lane(self, wp_id: str) -> bool:
+        """Its lane is not known, and may be that of one that is at work."""
+        if self.run.record(wp_id).branch is not None:
+            return False
+        kin = related(wp_id, self.view.dependencies) - {wp_id}
+        return any(each in self.in_flight or self.view.lanes.get(each) in UNDER_WAY for each in kin)
+
+    # Refusals and breakdowns: for now, not for ever.
+
+    def put_off(self, wp_id: str, outcome: Outcome) -> None:
+        """One was refused, or the host broke down on it: it is tried again later."""
+        self.outcomes[wp_id] = outcome
+        seconds = self.patience.put_off(HOST if outcome.ended is Ended.BROKEN else wp_id)
+        if self._told.get(wp_id) != outcome.reason:
+            self._told[wp_id] = outcome.reason
+            self.run.events.emit(WpPutOff(wp_id, outcome.reason, round(seconds, 1)))
+
+    def lift(self) -> None:
+        """Something has changed: it may be what the others waited for."""
+        self.patience.lift()
+        self._probe = None
+
+    def forget(self, wp_id: str) -> Outcome | None:
+        """What became of one counts no more, as somebody has moved it."""
+        self._told.pop(wp_id, None)
+        return self.outcomes.pop(wp_id, None)
+
+    @property
+    def is_due(self) -> bool:
+        """Somebody's pause is over: the host is to be looked at anew, and then they may try."""
+        return self.seconds_until_due <= 0.0
+
+    @property
+    def seconds_until_due(self) -> float:
+        """Until the next pause is over, as far as there is a slot then; a slot that is freed wakes us too."""
+        waits = (
+            [self._seconds_until_due(wp_id) for wp_id in self._put_off()] if self.run.slots.are_free else []
+        )
+        if self.in_trouble:
+            waits.append(self.patience.seconds_until_due(HOST))
+        return min(waits, default=math.inf)
+
+    @property
+    def is_patient(self) -> bool:
+        """There is somebody to be tried again, or the host, and the patience is not over."""
+        return (self.in_trouble or bool(self._put_off())) and not self.patience.is_over
+
+    def _put_off(self) -> list[str]:
+        """Those on whom the host broke down wait while one of them is tried again."""
+        for_now = [wp_id for wp_id, outcome in self.outcomes.items() if outcome.ended.is_for_now]
+        return [
+            wp_id
+            for wp_id in for_now
+            if self._can_go(wp_id) and not (self._probe and self.outcomes[wp_id].ended is Ended.BROKEN)
+        ]
+
+    def _seconds_until_due(self, wp_id: str) -> float:
+        return self.patience.seconds_until_due(HOST if self.outcomes[wp_id].ended is Ended.BROKEN else wp_id)
+
+    def _may_try(self, wp_id: str) -> bool:
+        outcome = self.outcomes.get(wp_id)
+        if outcome is None:
+            return True
+        return wp_id in self._put_off() and self._seconds_until_due(wp_id) <= 0.0
+
+    def _can_go(self, wp_id: str) -> bool:
+        """Lanes and dependencies let it, and nobody goes before it in its lane."""
+        if wp_id not in self.view.lanes or wp_id in self.in_flight or not self.view.can_start(wp_id):
+            return False
+        records = {each: self.run.record(each) for each in self.view.lanes}
+        branch = records[wp_id].branch
+        is_free = branch is None or self.run.turns.holder(branch) in (None, wp_id)
+        return is_free and goes_before(wp_id, self.view.lanes, records) is None
