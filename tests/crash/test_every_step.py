@@ -30,9 +30,9 @@ ACTS = {"WP01": {"review": [{"verdict": "changes_requested", "feedback": FEEDBAC
 AT_ONCE = 2
 
 STEPS = (
-    "contract-version", "mission-state", "list-ready",
+    "contract-version", "mission-state",
     "start-implementation", "for_review", "start-review", "in_progress", "for_review", "start-review", "done",
-    "start-implementation", "for_review", "start-review", "done", "mission-state", "accept-mission",
+    "start-implementation", "for_review", "start-review", "done", "accept-mission",
 )  # fmt: skip
 """The host calls of the mission: WP01 is rejected once, WP02 waits for it."""
 AGENTS = 6

@@ -37,7 +37,7 @@ def hanging(stage: Stage, command: str, before: str = "") -> Stage:
     return stage
 
 
-@pytest.mark.parametrize("command", ["contract-version", "mission-state", "list-ready"])
+@pytest.mark.parametrize("command", ["contract-version", "mission-state"])
 def test_a_read_that_hangs_is_cancelled_at_once(stage: Stage, command: str) -> None:
     hanging(stage.cast(), command, DEAF)
     assert stage.orchestrator is not None
@@ -101,7 +101,7 @@ def test_abort_after_ctrl_c_lets_a_change_come_to_its_end(stage: Stage) -> None:
 
 
 def test_a_killed_orchestrator_leaves_no_host_that_hangs_in_a_read(stage: Stage) -> None:
-    hanging(stage.cast(), "list-ready", DEAF)
+    hanging(stage.cast(), "mission-state", DEAF)
     stage.signal(signal.SIGKILL)
     assert stage.finish()[0] == -signal.SIGKILL
     assert eventually(lambda: not stage.left())

@@ -17,7 +17,7 @@ from conformance.fake.rules import Refused
 from tests.sim.world import Act, World, reject
 
 from spec_kitty_orchestrator.errors import ExitCode, HostError
-from spec_kitty_orchestrator.mission.patience import LONGEST_PAUSE_SECONDS, PATIENCE_SECONDS, Patience
+from spec_kitty_orchestrator.mission.patience import LONGEST_PAUSE_SECONDS, Patience
 from spec_kitty_orchestrator.report.events import LaneChanged, VerdictGiven, WpLeft, WpPutOff
 
 NewWorld = Callable[..., World]
@@ -162,7 +162,7 @@ def test_a_refusal_that_stays_ends_the_run_after_the_patience(new_world: NewWorl
     end = world.orchestrate()
     assert end.exit_code is ExitCode.ATTENTION
     assert world.lanes() == {"WP01": "planned", "WP02": "planned", "WP03": "done"}
-    assert refused[-1] - refused[0] >= PATIENCE_SECONDS
+    assert refused[-1] - refused[0] >= world.settings.patience_seconds
     assert len(refused) <= 30
     assert "uncommitted changes in the lane's workspace" in end.lines[1]
     assert end.lines[1].endswith("then: spec-kitty-orchestrator resume")
@@ -266,7 +266,7 @@ def test_half_done_work_of_another_one_is_never_taken_for_ones_own(new_world: Ne
 
 def test_pauses_double_up_to_the_longest_and_a_change_lifts_them() -> None:
     now = 0.0
-    patience = Patience(lambda: now)
+    patience = Patience(lambda: now, 600.0)
     assert [patience.put_off("WP01") for _ in range(7)] == [2.0, 4.0, 8.0, 16.0, 32.0, 60.0, 60.0]
     assert patience.seconds_until_due("WP01") == 60.0
     patience.lift()
@@ -276,7 +276,7 @@ def test_pauses_double_up_to_the_longest_and_a_change_lifts_them() -> None:
 
 def test_those_who_are_due_at_about_the_same_time_are_due_together() -> None:
     now = 0.0
-    patience = Patience(lambda: now)
+    patience = Patience(lambda: now, 600.0)
     for _ in range(6):
         patience.put_off("WP01")
     now = 10.0
@@ -285,12 +285,12 @@ def test_those_who_are_due_at_about_the_same_time_are_due_together() -> None:
 
 def test_the_patience_counts_from_the_first_refusal_after_a_change() -> None:
     now = 0.0
-    patience = Patience(lambda: now)
+    patience = Patience(lambda: now, 600.0)
     assert not patience.is_over
     now = 1e6
     patience.put_off("WP01")
     assert not patience.is_over
-    now += PATIENCE_SECONDS
+    now += 600.0
     assert patience.is_over
     patience.lift()
     assert not patience.is_over

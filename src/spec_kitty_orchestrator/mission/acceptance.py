@@ -69,7 +69,7 @@ async def accept(run: RunContext, lanes: Mapping[str, Lane], unproven: Mapping[s
 
 async def _accepted(run: RunContext) -> AcceptMission:
     """Asks for acceptance, and again for a while where that breaks down or another rule stands in the way."""
-    patience = Patience(trio.current_time)
+    patience = Patience(trio.current_time, run.settings.patience_seconds)
     while True:
         try:
             return await run.host.accept_mission()

@@ -54,7 +54,8 @@ class Mission:
     _looks: trio.MemorySendChannel[Look | None] = field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        self.admission = Admission(self.run, self.view, self.in_flight, Patience(trio.current_time))
+        patience = Patience(trio.current_time, self.run.settings.patience_seconds)
+        self.admission = Admission(self.run, self.view, self.in_flight, patience)
 
     @property
     def outcomes(self) -> dict[str, Outcome]:
@@ -240,7 +241,7 @@ class Mission:
                 self._check_in_flight(wp_id, found.lane)
             elif self.view.put(wp_id, found.lane):
                 before = self.admission.forget(wp_id)
-                by_us = before is not None and before.asked_for is found.lane  # its reply had been lost
+                by_us = before is not None and before.may_have_moved_to(found.lane)
                 self.run.events.emit(LaneChanged(wp_id, found.lane.value, by_us=by_us))
                 self._lift()
         self._forget_gone(look)

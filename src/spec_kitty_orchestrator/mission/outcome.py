@@ -40,6 +40,11 @@ class Outcome:
     reason: str = ""
     asked_for: Lane | None = None
 
+    def may_have_moved_to(self, lane: Lane) -> bool:
+        """That it stands there is what we asked for ourselves; the reply was lost."""
+        on_the_way = self.asked_for is Lane.IN_PROGRESS and lane is Lane.CLAIMED
+        return self.asked_for is lane or on_the_way
+
 
 class Through(Exception):
     """Ends the life of a work package in a run; never leaves `WorkPackage.live`."""

@@ -9,8 +9,6 @@ from attrs import define, field
 from .rules import backoff
 
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 2.0, 60.0
-PATIENCE_SECONDS = 600.0
-"""How long nothing may change, while all that is left is refused, before a run gives up."""
 
 HOST = ""
 """Stands for the host itself among those that are put off: when it breaks down it does so for all."""
@@ -23,10 +21,13 @@ _TOGETHER = 0.75
 class Patience:
     """Who is put off until when. Whatever changes anywhere lifts all pauses: it may be what they waited for.
 
-    `clock` gives seconds, the same that waiting is done by.
+    Attributes:
+        clock: gives seconds, the same that waiting is done by.
+        longest: how many of them nothing may change, while all that is left is refused.
     """
 
     clock: Callable[[], float]
+    longest: float
     _tries: dict[str, int] = field(factory=dict)
     _until: dict[str, float] = field(factory=dict)
     _quiet_since: float | None = None
@@ -56,4 +57,4 @@ class Patience:
     @property
     def is_over(self) -> bool:
         """Nothing has changed for so long that nothing is expected to."""
-        return self._quiet_since is not None and self.clock() - self._quiet_since >= PATIENCE_SECONDS
+        return self._quiet_since is not None and self.clock() - self._quiet_since >= self.longest

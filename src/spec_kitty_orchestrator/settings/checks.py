@@ -34,6 +34,7 @@ def problems_of(settings: Settings) -> list[Problem]:
         (("max_concurrent_wps",), settings.max_concurrent_wps, 1, MOST_WORK_PACKAGES_AT_ONCE),
         (("grace_seconds",), settings.grace_seconds, 0, 600),
         (("refresh_seconds",), settings.refresh_seconds, 1, None),
+        (("patience_seconds",), settings.patience_seconds, 0, None),
         (("check_timeout_seconds",), settings.check_timeout_seconds, 1, None),
         (("max_log_mb",), settings.max_log_mb, 1, None),
         (("agents", "max_retries"), agents.max_retries, 0, 100),

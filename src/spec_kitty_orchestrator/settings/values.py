@@ -52,6 +52,8 @@ class Settings:
     """Everything that can be set. Times are seconds.
 
     Attributes:
+        patience_seconds: how long what is refused, or a host that breaks down, is tried again while nothing
+            else happens.
         setup: commands that are run once in each new workspace, before an agent is.
         checks: commands that must succeed on a commit before it is reviewed.
         check_timeout_seconds: how long each of these may take.
@@ -61,6 +63,7 @@ class Settings:
     approval_lane: Lane = Lane.DONE
     grace_seconds: float = 10.0
     refresh_seconds: float = 30.0
+    patience_seconds: float = 600.0
     setup: tuple[tuple[str, ...], ...] = ()
     checks: tuple[tuple[str, ...], ...] = ()
     check_timeout_seconds: float = 900.0
