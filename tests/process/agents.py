@@ -1,7 +1,7 @@
 """An agent that misbehaves as told: `agents.py MODE [exit]`; standard library only.
 
 It says `ready` when its misbehaviour is in place, and then stays for ever or, told so, exits with success.
-Whatever it does, it ends itself after a minute, lest a failed test take the machine with it.
+Whatever it does, it ends itself after ten minutes, lest a failed test take the machine with it.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 
-END = time.monotonic() + 60
+END = time.monotonic() + 600
 FINAL = "FINAL RESULT"
 
 
@@ -55,7 +55,7 @@ def nameless_grandchild() -> None:
 
     The tests' own mark is among the words, so that a run that fails to mark its agents cannot hide them.
     """
-    program = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(60)"
+    program = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(600)"
     marks = [os.environ.get(name, "") for name in ("SPEC_KITTY_ORCHESTRATOR_RUN", "ARENA_OF_THE_TESTS")]
     if os.fork() == 0:
         os.setsid()

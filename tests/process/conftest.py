@@ -10,7 +10,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -21,7 +20,7 @@ import pytest
 from attrs import define, evolve, field
 from conformance.fake.program import install_fake_host
 from tests.process.launch import Launch
-from tests.process.stage import Stage
+from tests.process.stage import PATIENCE, Stage, eventually
 
 from spec_kitty_orchestrator.demo.project import PlannedWorkPackage, Project, ProjectPlan, make_project
 from spec_kitty_orchestrator.processes.agent_process import Limits
@@ -30,7 +29,6 @@ from spec_kitty_orchestrator.processes.orphans import CHILDREN, RUN_MARKER, adop
 
 HERE = Path(__file__).parent
 GRACE = 0.4
-LONG = 60.0
 
 
 class Sink:
@@ -78,16 +76,6 @@ def children() -> set[int]:
     return found
 
 
-def eventually(what: Callable[[], object], seconds: float = 20.0) -> bool:
-    """Whether it comes true within a generous bound."""
-    until = time.monotonic() + seconds
-    while not what():
-        if time.monotonic() > until:
-            return False
-        time.sleep(0.02)
-    return True
-
-
 @define
 class Arena:
     """Where one test's agents run; every attempt has a mark of its own that begins with the arena's."""
@@ -110,7 +98,9 @@ class Arena:
             grace=grace,
         )
         log = self.folder / f"{self.count}.log"
-        return Launch(command, log, evolve(Limits(timeout=LONG, exit_deadline=0.3, drain=2.0), **limits))
+        return Launch(
+            command, log, evolve(Limits(timeout=PATIENCE, exit_deadline=0.3, drain=PATIENCE), **limits)
+        )
 
     def left(self) -> list[str]:
         """What is running or a zombie in this arena."""
@@ -165,12 +155,12 @@ class Driver:
 
     def finish(self) -> tuple[int, str, str]:
         """Exit status, the rest of stdout, and stderr."""
-        stdout, stderr = self.process.communicate(timeout=60)
+        stdout, stderr = self.process.communicate(timeout=PATIENCE)
         return self.process.returncode, stdout, stderr
 
     def await_exit(self) -> int:
         """Exit status, when its output has been closed."""
-        returncode = self.process.wait(timeout=60)
+        returncode = self.process.wait(timeout=PATIENCE)
         for stream in (self.process.stdin, self.process.stdout, self.process.stderr):
             if stream is not None:
                 stream.close()
@@ -185,15 +175,20 @@ def arena(tmp_path: Path) -> Iterator[Arena]:
     arena = Arena(tmp_path)
     yield arena
     left = arena.left()
+    if arena.is_init and not left:
+        assert eventually(lambda: not [pid for pid in children() - children_before if not is_reaped(pid)])
     orphans = children() - children_before
-    if arena.is_init:
-        orphans = {pid for pid in orphans if os.waitpid(pid, os.WNOHANG)[0] == 0}
     for process in left:
         os.kill(int(process.split()[0]), signal.SIGKILL)
     assert left == []
     assert orphans == set()
     assert CHILDREN.keepers == {}
     assert len(os.listdir("/proc/self/fd")) == files_before
+
+
+def is_reaped(pid: int) -> bool:
+    """Whether a child has ended: one that was killed may take a moment."""
+    return os.waitpid(pid, os.WNOHANG)[0] != 0
 
 
 @pytest.fixture(name="eventually")

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from attrs import define, field
 
@@ -20,8 +21,10 @@ from spec_kitty_orchestrator.run.state import RunState, RunStatus, RunStore
 HERE = Path(__file__).parent
 SCRIPTED = Path(demo_project.__file__).with_name("scripted_agent.py")
 GRACE = 0.5
-PATIENCE = 60.0
-"""Seconds for what takes one or two; reached only when something hangs."""
+PATIENCE = 600.0
+"""Seconds for what takes a few, on a slow machine; reached only when something hangs."""
+PAUSE = 0.3
+"""Seconds between two signals: three times what makes them one event."""
 
 HELD = """
 case "$2" in start-implementation)
@@ -33,6 +36,12 @@ case "$2" in start-implementation)
     fi
 esac
 """
+PATIENT = f"""
+from spec_kitty_orchestrator.__main__ import run
+from spec_kitty_orchestrator.host import program
+program.ORPHANED_CHANGE_SECONDS = {PATIENCE}
+run()
+"""
 
 
 def eventually(what: Callable[[], object], seconds: float = PATIENCE) -> bool:
@@ -43,6 +52,31 @@ def eventually(what: Callable[[], object], seconds: float = PATIENCE) -> bool:
             return False
         time.sleep(0.02)
     return True
+
+
+def said(stream: IO[str] | None, words: str) -> str:
+    """Waits until whole lines with these words have come, and returns all up to there.
+
+    What comes later is left in the pipe, for `communicate`.
+    """
+    assert stream is not None
+    heard, until = "", time.monotonic() + PATIENCE
+    while words not in heard or not heard.endswith("\n"):
+        ready = select.select([stream], [], [], max(0.0, until - time.monotonic()))[0]
+        chunk = os.read(stream.fileno(), 65536) if ready else b""
+        assert chunk, f"{words!r} was not said, but {heard!r}"
+        heard += chunk.decode()
+    return heard
+
+
+def press_until_said(press: Callable[[], object], stream: IO[str] | None, words: str) -> str:
+    """Ctrl-C until these words come, as a person does: one that comes too early is no new event."""
+    assert stream is not None
+    until = time.monotonic() + PATIENCE
+    press()
+    while not select.select([stream], [], [], PAUSE)[0] and time.monotonic() < until:
+        press()
+    return said(stream, words)
 
 
 @define
@@ -112,16 +146,16 @@ class Stage:
         )
         return self.orchestrator
 
-    def await_ready(self, count: int) -> None:
-        """Until so many bad agents say that their misbehaviour is in place; their logs can be followed."""
+    def until(self, what: Callable[[], object]) -> None:
+        """Returns when it comes true; fails at once when the run ends without."""
         assert self.orchestrator is not None
         ended = self.orchestrator.poll
+        assert eventually(lambda: ended() is not None or what()), self.tell()
+        assert what(), self.finish()
 
-        def are_ready() -> bool:
-            return ended() is not None or sum(b"ready" in _beginning(log) for log in self.logs()) >= count
-
-        assert eventually(are_ready), self.tell()
-        assert ended() is None, self.finish()
+    def await_ready(self, count: int) -> None:
+        """Until so many bad agents say that their misbehaviour is in place; their logs can be followed."""
+        self.until(lambda: sum(b"ready" in _beginning(log) for log in self.logs()) >= count)
 
     def finish(self) -> tuple[int, str]:
         """Exit status and stderr of the run."""
@@ -144,15 +178,20 @@ class Stage:
 
     # A change in flight.
 
+    @property
+    def patient_command(self) -> list[str]:
+        """`orchestrate` with all the time for a change that it leaves behind when it is killed."""
+        return [sys.executable, "-c", PATIENT, *self.orchestrate_command[3:]]
+
     def start_held(self, argv: Sequence[str] | None = None, *, script: str = "", **options: Any) -> None:
         """Starts a run of one agent at a time, and returns when the host is in the middle of the first claim.
 
         It stays there until `release`; interrupted, it exits as the real host does. `script` as for `host`.
         """
-        self.cast(max_concurrent_wps=1)
+        self.cast(max_concurrent_wps=1, grace_seconds=60)  # no agent needs it; `abort` waits so much longer
         self.host(HELD + script)
         self.start(argv, **options)
-        assert eventually((self.arena.root / "held" / "pid").exists), self.tell()
+        self.until((self.arena.root / "held" / "pid").exists)
 
     def release(self) -> None:
         (self.arena.root / "released").touch()
@@ -178,10 +217,15 @@ class Stage:
     def status(self) -> RunStatus:
         return self.state().status
 
-    def keepers(self) -> list[int]:
-        """The keepers of the attempts that are recorded as running."""
-        attempts = [a for record in self.state().work_packages.values() for a in record.attempts]
-        return [a.keeper.pid for a in attempts if a.keeper is not None and a.outcome is None]
+    def keepers(self, count: int) -> list[int]:
+        """The keepers of the attempts that are recorded as running, once there are so many."""
+
+        def recorded() -> list[int]:
+            attempts = [a for record in self.state().work_packages.values() for a in record.attempts]
+            return [a.keeper.pid for a in attempts if a.keeper is not None and a.outcome is None]
+
+        self.until(lambda: len(recorded()) == count)
+        return recorded()
 
     def attempts(self) -> list[str | None]:
         """The outcome of every attempt of every work package."""

@@ -23,7 +23,7 @@ def a_dead_run(stage: Stage) -> None:
 
 
 def test_a_live_run_is_waited_for_with_progress(stage: Stage) -> None:
-    stage.cast(["ignore"] * 4, max_concurrent_wps=1, grace_seconds=2)
+    stage.cast(["ignore"] * 4, max_concurrent_wps=1, grace_seconds=5)
     stage.start()
     stage.await_ready(1)
     done = stage.run("abort")
@@ -45,7 +45,7 @@ def test_a_keeper_that_could_not_end_itself_is_ended(stage: Stage) -> None:
     stage.cast(["nameless_grandchild"] * 4, max_concurrent_wps=1)
     stage.start()
     stage.await_ready(1)
-    (keeper,) = stage.keepers()
+    (keeper,) = stage.keepers(1)
     os.kill(keeper, signal.SIGSTOP)
     stage.signal(signal.SIGKILL)
     stage.finish()
@@ -56,7 +56,7 @@ def test_a_keeper_that_could_not_end_itself_is_ended(stage: Stage) -> None:
 
 
 def test_a_change_that_a_killed_run_left_in_flight_is_ended_too(stage: Stage) -> None:
-    stage.start_held()
+    stage.start_held(stage.patient_command)
     stage.signal(signal.SIGKILL)
     stage.finish()
     done = stage.run("abort")

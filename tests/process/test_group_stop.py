@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.process.stage import Stage
+from tests.process.stage import PATIENCE, Stage, said
 
 from spec_kitty_orchestrator.run.state import RunStatus
 
@@ -49,9 +49,8 @@ def signal_all(stage: Stage, signum: int) -> None:
 def test_a_change_in_flight_survives_what_is_sent_to_all(stage: Stage) -> None:
     stage.start_held()
     assert stage.orchestrator is not None
-    assert stage.orchestrator.stderr is not None
     signal_all(stage, signal.SIGTERM)
-    assert "SIGTERM: stopping" in stage.orchestrator.stderr.readline()
+    assert said(stage.orchestrator.stderr, "SIGTERM: stopping")
     stage.release()
     assert stage.finish()[0] == 143
     assert stage.left() == []
@@ -91,7 +90,7 @@ def test_with_signals_blocked_before_us_every_command_ends(stage: Stage) -> None
 
 def test_a_command_finds_no_signal_blocked_or_ignored(tmp_path: Any) -> None:
     argv = [sys.executable, "-c", HARD_OF_HEARING, sys.executable, "-c", ONE_COMMAND]
-    done = subprocess.run(argv, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=True)
+    done = subprocess.run(argv, cwd=tmp_path, capture_output=True, text=True, timeout=PATIENCE, check=True)
     words = done.stdout.split()
     assert [words[0], int(words[1], 16), words[2], int(words[3], 16)] == ["SigBlk:", 0, "SigIgn:", 0]
     assert words[4] == "EXITED"

@@ -13,6 +13,7 @@ import pytest
 import trio
 from attrs import evolve
 from conformance.fake.program import install_fake_host
+from tests.process.stage import PATIENCE
 
 from spec_kitty_orchestrator.host.client import HostClient
 from spec_kitty_orchestrator.host.contract.envelope import HostGarbled
@@ -111,7 +112,7 @@ async def test_only_a_change_is_given_time_to_roll_back(
 ) -> None:
     """SIGINT is what the real host rolls back on; SIGTERM and SIGKILL leave it half-done."""
     endpoint = make_host(SLOW.replace('print("rolled back", flush=True)', 'open("rolled back", "w").close()'))
-    with trio.fail_after(30), trio.CancelScope() as scope:
+    with trio.fail_after(PATIENCE), trio.CancelScope() as scope:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(HostUnderKeeper(endpoint), [], mutating)
             await began(tmp_path)
@@ -122,7 +123,7 @@ async def test_only_a_change_is_given_time_to_roll_back(
 
 async def test_a_change_that_hangs_is_interrupted_at_its_deadline(make_host: MakeHost) -> None:
     client = HostClient(evolve(make_host(SLOW), timeout=1.0), "demo", "me")
-    with trio.fail_after(30), pytest.raises(HostHung, match="no answer in 1 s"):
+    with trio.fail_after(PATIENCE), pytest.raises(HostHung, match="no answer in 1 s"):
         await client.append_history("WP01", "x")
 
 
@@ -130,7 +131,7 @@ async def test_a_second_order_to_stop_kills_even_a_change(make_host: MakeHost, t
     kill_now = trio.Event()
     deaf = SLOW.replace("raise SystemExit(130)", "pass")
     endpoint = evolve(make_host(deaf), kill_now=kill_now)
-    with trio.fail_after(30):
+    with trio.fail_after(PATIENCE):
         async with trio.open_nursery() as nursery:
             nursery.start_soon(HostUnderKeeper(endpoint), [], True)
             await began(tmp_path)

@@ -131,7 +131,7 @@ def test_a_run_that_goes_on_in_a_copy_is_a_run_of_its_own(stage: Stage, copied: 
 def a_starting_run(stage: Stage) -> None:
     stage.host(STARTING)
     stage.start()
-    assert eventually((stage.arena.root / "starting").exists), stage.tell()
+    stage.until((stage.arena.root / "starting").exists)
 
 
 def test_a_first_run_that_is_just_starting_is_stopped(stage: Stage) -> None:
@@ -153,7 +153,7 @@ def test_a_later_run_that_is_just_starting_is_not_mistaken_for_the_one_before(st
     a_starting_run(stage)
     done = stage.run("abort")
     assert [done.returncode, stage.finish()[0], stage.status()] == [0, 143, RunStatus.ABORTED]
-    assert str(dead) not in done.stderr
+    assert f"process {dead})" not in done.stderr
     assert f"(process {stage.orchestrator.pid})" in done.stderr  # type: ignore[union-attr]
 
 

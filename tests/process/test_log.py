@@ -66,7 +66,7 @@ def stuck_disk(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
     def append(descriptor: int, data: bytes) -> None:
         if "/1.log" in os.readlink(f"/proc/self/fd/{descriptor}"):
             stuck.append(threading.current_thread())
-            if not works.wait(20):
+            if not works.wait(120):
                 works.set()  # whoever waited for it will see that it was too long
             stuck.remove(threading.current_thread())
         really_append(descriptor, data)
@@ -82,8 +82,8 @@ async def test_a_slow_disk_holds_up_its_own_agent_alone_and_is_no_silence(
     arena: Any, new_sink: Any, stuck_disk: threading.Event
 ) -> None:
     talker, other = (
-        shell(arena, "yes | head -c 4000000", idle_timeout=0.5),
-        shell(arena, "echo hello; sleep 1"),
+        shell(arena, "yes | head -c 4000000", idle_timeout=4.0),
+        shell(arena, "echo hello; sleep 5"),
     )
     endings = {}
 

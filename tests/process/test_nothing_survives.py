@@ -21,6 +21,7 @@ from spec_kitty_orchestrator.processes.ending import EndedBy, Ending
 from spec_kitty_orchestrator.processes.identity import ProcessIdentity
 
 from .kinds import STAYING
+from .stage import PATIENCE
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="sees processes in /proc")
 
@@ -125,14 +126,16 @@ async def sink_fails(trial: Trial) -> object:
     return False
 
 
+NO_LIMIT = {"exit_deadline": PATIENCE}
+"""Also for one that has given its result and stays: nothing comes before what is done to it."""
 ENDINGS: dict[Callable[[Trial], Awaitable[object]], dict[str, float]] = {
     time_out: {"timeout": 0.6},
     fall_silent: {"idle_timeout": 0.4},
-    cancelled: {},
-    cancelled_then_killed: {},
-    keeper_killed: {},
-    keeper_terminated: {},
-    sink_fails: {},
+    cancelled: NO_LIMIT,
+    cancelled_then_killed: NO_LIMIT,
+    keeper_killed: NO_LIMIT,
+    keeper_terminated: NO_LIMIT,
+    sink_fails: NO_LIMIT,
 }
 """Each way to end an attempt, with the limits that it needs."""
 
@@ -194,7 +197,7 @@ async def test_a_keeper_that_hangs_is_given_up_and_its_work_done_from_here(
 
 async def test_an_order_to_kill_does_not_wait_for_the_grace(arena: Any, new_sink: Any) -> None:
     trial = Trial(arena, arena.launch("ignore", grace=3600.0), new_sink())
-    with trio.fail_after(30):
+    with trio.fail_after(PATIENCE):
         assert await cancelled_then_killed(trial)
     assert arena.left() == []
 

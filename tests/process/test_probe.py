@@ -9,6 +9,7 @@ from pathlib import Path
 import psutil
 import pytest
 from click.testing import CliRunner
+from tests.process.stage import PATIENCE
 
 from spec_kitty_orchestrator.agents import probe
 from spec_kitty_orchestrator.cli.agents import agents_command
@@ -20,6 +21,7 @@ def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "bin"
     folder.mkdir()
     monkeypatch.setenv("PATH", os.pathsep.join([str(folder), "/usr/bin", "/bin"]))
+    monkeypatch.setattr(probe, "PROBE_SECONDS", PATIENCE)
     return folder
 
 
@@ -59,7 +61,7 @@ def test_the_version_of_an_npm_package_is_read_without_running_it(programs: Path
 def test_programs_that_hang_are_ended_with_all_that_they_started(
     programs: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(probe, "PROBE_SECONDS", 2.0)  # until the one that answers has, on a busy machine
+    monkeypatch.setattr(probe, "PROBE_SECONDS", 8.0)  # until the one that answers has, on a busy machine
     nap = "sleep 61.7"
     install(programs, "claude", f"trap '' TERM INT; setsid {nap} & {nap}; {nap}")
     install(programs, "opencode", f"echo 1.18.33; {nap}")

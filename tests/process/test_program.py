@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from attrs import field, frozen
-from tests.process.stage import GRACE, Stage, eventually, zombies_of
+from tests.process.stage import GRACE, Stage, eventually, press_until_said, said, zombies_of
 
 from spec_kitty_orchestrator.run.state import RunStatus
 
@@ -26,13 +27,11 @@ def first_signal(signum: int) -> Callable[[Stage], tuple[int, list[str]]]:
 
 def second_ctrl_c(stage: Stage) -> tuple[int, list[str]]:
     assert stage.orchestrator is not None
-    assert stage.orchestrator.stderr is not None
     stage.signal(signal.SIGINT)
-    line = stage.orchestrator.stderr.readline()
-    assert not eventually(lambda: False, seconds=0.3)  # or it would count as the same event
-    stage.signal(signal.SIGINT)
-    returncode, stderr = stage.finish()
-    return returncode, [line.strip(), *stderr.splitlines()]
+    first = said(stage.orchestrator.stderr, STAGE_1)
+    second = press_until_said(lambda: stage.signal(signal.SIGINT), stage.orchestrator.stderr, STAGE_2)
+    returncode, rest = stage.finish()
+    return returncode, (first + second + rest).splitlines()
 
 
 def aborted(stage: Stage) -> tuple[int, list[str]]:
@@ -121,7 +120,7 @@ def nothing(stage: Stage) -> None:
 
 def kill_keepers(stage: Stage) -> None:
     stage.await_ready(4)
-    for keeper in stage.keepers():
+    for keeper in stage.keepers(4):
         os.kill(keeper, signal.SIGKILL)
 
 
@@ -131,16 +130,18 @@ class Unfit:
 
     modes: tuple[str, ...]
     outcomes: set[str]
-    limits: dict[str, float] = field(factory=dict)
+    limits: dict[str, Any] = field(factory=dict)
     meddle: Callable[[Stage], None] = nothing
 
 
 UNFIT = {
     "time-out": Unfit(
-        ("ignore", "nameless_grandchild", "server", "print_for_ever"), {"timeout"}, {"timeout_seconds": 2}
+        ("ignore", "nameless_grandchild", "server", "print_for_ever"),
+        {"timeout"},
+        {"settings": {"bad": {"timeout_seconds": 2}}},
     ),
     "silence": Unfit(
-        ("close_output", "stop_itself", "grandchild", "run_away"), {"stalled"}, {"idle_timeout_seconds": 2}
+        ("close_output", "stop_itself", "grandchild", "run_away"), {"stalled"}, {"idle_timeout_seconds": 12}
     ),
     "a lost keeper": Unfit(
         ("ignore", "nameless_grandchild", "fork_loop", "stopped_grandchild"), {"crashed"}, meddle=kill_keepers
@@ -161,7 +162,7 @@ def test_nothing_is_left_of_an_agent_that_gives_way_and_the_next_one_ends_the_wo
     stage.cast(unfit.modes, agents=limits, acts=acts, max_log_mb=100_000)  # time comes before the log's end
     orchestrator = stage.start()
     unfit.meddle(stage)
-    assert eventually(lambda: len(list(stage.arena.state.glob("*-review-1.json"))) == 4), stage.tell()
+    stage.until(lambda: len(list(stage.arena.state.glob("*-review-1.json"))) == 4)
     running = stage.left()
     assert eventually(lambda: not zombies_of(orchestrator.pid))
     assert not [line for line in running if "agents.py" in line]

@@ -8,6 +8,7 @@ import shlex
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -15,7 +16,7 @@ from typing import Any
 
 import pytest
 from attrs import frozen
-from tests.process.stage import Stage, eventually
+from tests.process.stage import PATIENCE, PAUSE, Stage, eventually
 
 from spec_kitty_orchestrator.run.state import RunStatus
 
@@ -76,7 +77,7 @@ def test_twelve_work_packages_are_done_while_nobody_reads(
 ) -> None:
     stage = large_stage.cast()
     process = stage.start(env={**stage.arena.environ, **stage_environ}, **unread.streams)
-    assert process.wait(120) == 0
+    assert process.wait(PATIENCE) == 0
     assert stage.status() is RunStatus.FINISHED
     assert set(stage.arena.lanes().values()) == {"done"}
     assert [event["event"] for event in stage.arena.events()][-1] == "RunEnded"
@@ -90,7 +91,7 @@ def test_a_signal_stops_a_run_whose_terminal_nobody_reads(
     process = stage.start(env={**stage.arena.environ, **stage_environ}, **unread.streams)
     stage.await_ready(4)
     stage.signal(signum)
-    assert process.wait(60) == 128 + signum
+    assert process.wait(PATIENCE) == 128 + signum
     assert stage.left() == []
     assert stage.status() is RunStatus.INTERRUPTED
     assert stage.arena.events()[-1]["event"] == "RunEnded"
@@ -103,9 +104,12 @@ def test_ctrl_c_twice_kills_what_runs_while_nobody_reads(
     process = stage.start(env={**stage.arena.environ, **stage_environ}, **unread.streams)
     stage.await_ready(4)
     stage.signal(signal.SIGINT)
-    assert not eventually(lambda: False, seconds=0.3)  # or it would count as the same event
-    stage.signal(signal.SIGINT)
-    assert process.wait(60) == 130
+    assert not eventually(lambda: process.poll() is not None, seconds=PAUSE)
+    until = time.monotonic() + PATIENCE
+    while process.poll() is None and time.monotonic() < until:  # one too early would be the same event
+        process.send_signal(signal.SIGINT)
+        time.sleep(PAUSE)
+    assert process.wait(PATIENCE) == 130
     assert stage.left() == []
 
 
@@ -119,7 +123,7 @@ def test_when_it_is_read_again_the_end_is_shown(
     stage.signal(signal.SIGTERM)
     shown = unread.read_all(b"go on with: spec-kitty-orchestrator resume")
     assert b"SIGTERM: stopping" in shown
-    assert process.wait(60) == 143
+    assert process.wait(PATIENCE) == 143
 
 
 def test_an_error_that_nobody_reads_does_not_keep_the_program(
@@ -127,7 +131,7 @@ def test_an_error_that_nobody_reads_does_not_keep_the_program(
 ) -> None:
     for args, code in ((["orchestrate", "--mission", "no such"], 2), (["orchestrate"], 2), (["abort"], 2)):
         process = stage.start(stage.cast().command(*args), **unread.streams)
-        assert process.wait(60) == code
+        assert process.wait(PATIENCE) == code
 
 
 DEAF_ENDS = {
@@ -159,7 +163,7 @@ def test_abort_stops_the_run_while_nobody_reads_its_terminal(stage: Stage, unrea
         stage.command("abort"), cwd=stage.arena.root, env=stage.arena.environ, check=False, **unread.streams
     )
     assert [done.returncode, stage.status()] == [0, RunStatus.ABORTED]
-    assert run.wait(60) == 143
+    assert run.wait(PATIENCE) == 143
 
 
 @pytest.mark.parametrize(
@@ -172,7 +176,7 @@ def test_every_line_is_shown_whatever_characters_the_output_has(
 ) -> None:
     stage.cast()
     process = stage.start(env={**stage.arena.environ, "PYTHONCOERCECLOCALE": "0", **environ})
-    stdout, stderr = process.communicate(timeout=60)
+    stdout, stderr = process.communicate(timeout=PATIENCE)
     assert [process.returncode, stderr] == [0, ""]
     lines = stdout.splitlines()
     assert len(lines) == sum(1 + each.get("summary", "").count("\n") for each in stage.arena.events())
@@ -209,7 +213,7 @@ def emit(self, event):
     while isinstance(event, events.AttemptEnded):
         Path("hangs").touch()
 
-session.hard_exit_seconds = lambda *_: 1.5
+session.hard_exit_seconds = lambda *_: 5.0
 stream.EventStream.emit = emit
 run()
 """
@@ -220,7 +224,7 @@ def test_a_run_that_still_hangs_after_the_last_bound_leaves_and_its_agents_end(
     stage: Stage, signum: int
 ) -> None:
     """It hangs in its own thread, where no other clock of ours can reach it."""
-    stage.cast(["obey", "ignore", "grandchild", "ignore"], grace_seconds=2)
+    stage.cast(["obey", "ignore", "grandchild", "ignore"], grace_seconds=7)
     args = stage.orchestrate_command[3:]
     stage.start([sys.executable, "-c", HUNG, *args])
     stage.await_ready(4)

@@ -12,4 +12,4 @@ from pathlib import Path
 
 found = re.search(r"^Work package: (\S+) of mission", sys.stdin.read(), re.MULTILINE)
 mode = json.loads(sys.argv[1])[found[1]]
-os.execv(sys.executable, [sys.executable, "-S", str(Path(__file__).with_name("agents.py")), mode])
+os.execv(sys.executable, [sys.executable, "-S", str(Path(__file__).with_name("agents.py")), *mode.split()])

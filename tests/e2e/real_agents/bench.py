@@ -125,7 +125,7 @@ class Bench:
             prompt_file=self.planning_dir / "tasks" / "WP01.md",
         )
 
-    async def attempt(self, role: Role, seconds: float = 90.0) -> Outcome:
+    async def attempt(self, role: Role, seconds: float = 300.0) -> Outcome:
         """One attempt, started and ended as every one is."""
         attempt_dir = self.folder / f"attempt-{uuid.uuid4().hex[:8]}"
         attempt_dir.mkdir()
@@ -159,7 +159,7 @@ class Bench:
 
     async def until_napping(self) -> None:
         """Returns once the agent's shell tool is asleep."""
-        with trio.fail_after(90):
+        with trio.fail_after(300):
             while not (self.workspace / "napping").exists():  # noqa: ASYNC110 - another program's file
                 await trio.sleep(0.05)
 

@@ -14,12 +14,14 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from spec_kitty_orchestrator.report import board as board_module
 from spec_kitty_orchestrator.report import events, stream
+from spec_kitty_orchestrator.report import outlet as outlet_module
 from spec_kitty_orchestrator.report.board import Board
 from spec_kitty_orchestrator.report.lines import Lines
 from spec_kitty_orchestrator.report.outlet import MOST_WAITING, Outlet, Voice, within
 
-HANGS = 10.0
+HANGS = 300.0
 """Seconds after which a test has failed."""
 
 
@@ -44,10 +46,18 @@ def unread() -> Iterator[Unread]:
     stream.read.set()
 
 
+@pytest.fixture
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The last words have all the time that they need."""
+    for module in (board_module, outlet_module):
+        monkeypatch.setattr(module, "LAST_WORDS_SECONDS", HANGS)
+
+
 def notice(number: int) -> events.Event:
     return events.Notice(f"number {number}.")
 
 
+@pytest.mark.usefixtures("patient")
 def test_of_lines_that_nobody_reads_the_last_ones_are_shown_and_the_others_counted(unread: Unread) -> None:
     display = Lines(unread, io.StringIO())
     display(notice(0))
@@ -64,6 +74,7 @@ def test_of_lines_that_nobody_reads_the_last_ones_are_shown_and_the_others_count
     assert shown[-1].endswith(f"number {MOST_WAITING + 20}.")
 
 
+@pytest.mark.usefixtures("patient")
 def test_what_is_said_on_stderr_does_not_wait_for_a_stdout_that_nobody_reads(unread: Unread) -> None:
     stderr = Unread()
     stderr.read.set()
@@ -77,6 +88,7 @@ def test_what_is_said_on_stderr_does_not_wait_for_a_stdout_that_nobody_reads(unr
     assert stderr.getvalue() == "stopping\n"
 
 
+@pytest.mark.usefixtures("patient")
 def test_stdout_and_stderr_that_are_one_keep_the_order(tmp_path: Path) -> None:
     path = tmp_path / "both"
     with path.open("w") as stdout, open(os.dup(stdout.fileno()), "w") as stderr, Voice(stdout, stderr) as say:
@@ -85,6 +97,7 @@ def test_stdout_and_stderr_that_are_one_keep_the_order(tmp_path: Path) -> None:
     assert path.read_text().split() == [str(number) for number in range(100)]
 
 
+@pytest.mark.usefixtures("patient")
 def test_a_board_that_nobody_reads_shows_every_lane_when_it_is_read_again(unread: Unread) -> None:
     board = Board(Console(file=unread, force_terminal=True, width=160, color_system=None))
     wps = [f"WP{number:02}" for number in range(10)]
