@@ -18,6 +18,7 @@ from typing import Any
 import psutil
 import pytest
 from attrs import evolve, frozen
+from hypothesis import HealthCheck, settings
 
 from spec_kitty_orchestrator.demo import project as demo_project
 from spec_kitty_orchestrator.demo.project import Project
@@ -26,6 +27,13 @@ VOICE = Path(__file__).with_name("speaking_agent.py")
 AGENT = Path(demo_project.__file__).with_name("scripted_agent.py")
 MARK = "ARENA_OF_THE_TESTS"
 """In the environment of everything that a test starts, so that what it leaves behind can be found."""
+settings.register_profile(
+    "steady", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile(
+    "steady"
+)  # neither a slow machine nor chance; `--hypothesis-profile=default` looks further
+
 PATIENCE = 600.0
 """Seconds for one run of our program on a slow machine; reached only when it hangs."""
 

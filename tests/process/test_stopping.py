@@ -78,7 +78,7 @@ def test_ctrl_c_after_any_signal_kills_at_once(arena: Any, first: int) -> None:
 
 def test_signals_at_one_moment_are_one_event(arena: Any) -> None:
     """A closing terminal sends SIGHUP twice; wrappers pass on a Ctrl-C that the terminal has sent already."""
-    driver = drive(arena, "obey")
+    driver = drive(arena, "ignore", grace=1.0)
     os.kill(driver.pid, signal.SIGSTOP)  # so that it hears them together, however slow we are
     os.waitid(os.P_PID, driver.pid, os.WSTOPPED)
     for signum in (signal.SIGINT, signal.SIGINT, signal.SIGHUP, signal.SIGCONT):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from attrs import evolve
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spec_kitty_orchestrator.agents import all_agent_ids
@@ -208,7 +208,7 @@ def test_an_array_is_read_as_one_document() -> None:
     assert noisy.read(TranscriptReader(output)) == capture.read()
 
 
-_CUTS = settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+_CUTS = settings(max_examples=120)
 
 
 @_CUTS
