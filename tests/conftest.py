@@ -34,7 +34,7 @@ settings.load_profile(
     "steady"
 )  # neither a slow machine nor chance; `--hypothesis-profile=default` looks further
 
-PATIENCE = 600.0
+PATIENCE = 1800.0
 """Seconds for one run of our program on a slow machine; reached only when it hangs."""
 
 

@@ -39,7 +39,7 @@ def test_the_demo_refuses_a_folder_that_is_not_empty(clean_environ, spec_kitty, 
     (tmp_path / "mine.txt").write_text("mine", encoding="utf-8")
     argv = [sys.executable, "-m", "spec_kitty_orchestrator", "demo", "--dir", str(tmp_path)]
     environ = {**clean_environ, "SK_ORCH_HOST_BINARY": str(spec_kitty)}
-    done = subprocess.run(argv, env=environ, capture_output=True, text=True, timeout=600, check=False)
+    done = subprocess.run(argv, env=environ, capture_output=True, text=True, timeout=1800, check=False)
     assert done.returncode == 2
     assert "is not empty" in done.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
