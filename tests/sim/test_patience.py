@@ -88,6 +88,15 @@ def test_thirty_work_packages_outlast_an_hour_without_a_host_while_one_is_at_wor
     assert Counter(made.role.value for made in world.attempts) == {"implementation": 30, "review": 30}
 
 
+def test_while_the_host_cannot_change_anything_one_of_thirty_tries_for_all(new_world: NewWorld) -> None:
+    world = new_world(*THIRTY)
+    world.acts["WP01", "implementation"] = [Act(seconds=5000)]
+    crashed = breaks_between(world, 200, 3800, *CHANGES)
+    assert world.orchestrate().exit_code is ExitCode.ACCEPTED
+    assert 100 < len(crashed) <= 2 * 3600 / LONGEST_PAUSE_SECONDS + 60
+    assert Counter(made.role.value for made in world.attempts) == {"implementation": 30, "review": 30}
+
+
 def test_a_host_that_never_comes_back_ends_the_run_after_the_patience(new_world: NewWorld) -> None:
     world = new_world("WP01", "WP02")
     breaks_between(world, 50, 1e9)
@@ -109,6 +118,16 @@ def test_what_was_finished_before_a_breakdown_is_handed_over_by_the_next_run(sin
     assert single.lanes() == {"WP01": "in_review"}
     assert single.orchestrate().exit_code is ExitCode.ACCEPTED
     assert single.asked("WP01", "implementation") == single.asked("WP01", "review") == ["claude-code"]
+
+
+def test_an_attempt_that_ends_begins_the_patience_anew(new_world: NewWorld) -> None:
+    """Another one is refused all the time: that says nothing of what breaks down an hour later."""
+    world = new_world("WP01", "WP02")
+    world.acts["WP02", "implementation"] = [Act(seconds=3000)]
+    refuses_until(world, "WP01", "LANE_ALLOCATION_FAILED", lambda: False)
+    breaks_between(world, 3000, 3200, "transition")
+    assert world.orchestrate().exit_code is ExitCode.ATTENTION
+    assert world.lanes() == {"WP01": "planned", "WP02": "done"}
 
 
 def test_an_approval_that_was_not_told_counts_only_for_its_commit(single: World) -> None:
@@ -229,6 +248,28 @@ def test_the_claim_of_another_one_of_the_lane_waits_until_the_first_is_through(n
         3,
     )  # the second one may have been claimed before the first one's lane was known
     assert not any(at_work)
+
+
+@pytest.mark.parametrize("is_known", [True, False])
+def test_one_that_is_put_off_with_work_in_the_lane_keeps_its_lane(
+    new_world: NewWorld, is_known: bool
+) -> None:
+    """Else the other one's claim would be merged into it, and its commits be judged with the first one's."""
+    lanes = {"WP02": "lane-x", "WP03": "lane-x"}
+    world = new_world(WP01=[], WP02=["WP01"], WP03=["WP01"], lanes=lanes)
+    world.settings = evolve(world.settings, max_concurrent_wps=1)
+    world.stand("WP01", "done")
+    if is_known:
+        state = world.remember()
+        for wp_id in lanes:
+            state.record(wp_id).branch = f"kitty/mission-{world.fake.slug}-lane-x"
+        world.store.save(state)
+    breaks_between(world, 60, 300, "start-review")
+    assert world.orchestrate().exit_code is ExitCode.ACCEPTED
+    order = [(made.wp_id, made.role.value) for made in world.attempts]
+    roles = ["implementation", "review"]
+    assert order == [("WP02", role) for role in roles] + [("WP03", role) for role in roles]
+    assert claims(world) == ["WP02", "WP03"]
 
 
 def test_after_a_stop_the_one_with_work_in_the_lane_goes_first(new_world: NewWorld) -> None:

@@ -11,7 +11,7 @@ from ..report.events import WpPutOff
 from .context import RunContext
 from .outcome import Ended, Outcome
 from .patience import HOST, Patience
-from .turns import UNDER_WAY, goes_before, place_in_lane, related
+from .turns import UNDER_WAY, place_in_lane, related
 from .view import View
 
 
@@ -40,18 +40,19 @@ class Admission:
         return sorted(idle, key=lambda wp_id: place_in_lane(self.run.record(wp_id), self.view.lanes[wp_id]))
 
     def admit(self, wp_id: str) -> bool:
-        """Lets one go, unless another one of its lane was faster."""
+        """Lets one go, unless another one of its lane was faster, or tries already how the host is."""
         branch = self.run.record(wp_id).branch
-        if branch is not None and not self.run.turns.take(branch, wp_id):
+        if not self._may_try(wp_id) or (branch is not None and not self.run.turns.take(branch, wp_id)):
             return False
         before = self.outcomes.pop(wp_id, None)
         if before is not None and before.ended is Ended.BROKEN:
             self._probe = wp_id
         return True
 
-    def give_back(self, wp_id: str) -> None:
-        """One has no task any more."""
-        self.run.turns.give_back(wp_id)
+    def give_back(self, wp_id: str, outcome: Outcome) -> None:
+        """One has no task any more; one that is under way keeps its lane until somebody moves it."""
+        if outcome.ended in (Ended.WAITS, Ended.MOVED) or outcome.lane not in UNDER_WAY:
+            self.run.turns.give_back(wp_id)
         self._probe = None if self._probe == wp_id else self._probe
 
     def may_share_a_lane(self, wp_id: str) -> bool:
@@ -78,6 +79,7 @@ class Admission:
 
     def forget(self, wp_id: str) -> Outcome | None:
         """What became of one counts no more, as somebody has moved it."""
+        self.run.turns.give_back(wp_id)
         self._told.pop(wp_id, None)
         return self.outcomes.pop(wp_id, None)
 
@@ -120,10 +122,8 @@ class Admission:
         return wp_id in self._put_off() and self._seconds_until_due(wp_id) <= 0.0
 
     def _can_go(self, wp_id: str) -> bool:
-        """Lanes and dependencies let it, and nobody goes before it in its lane."""
+        """Lanes and dependencies let it, and nobody else has its lane."""
         if wp_id not in self.view.lanes or wp_id in self.in_flight or not self.view.can_start(wp_id):
             return False
-        records = {each: self.run.record(each) for each in self.view.lanes}
-        branch = records[wp_id].branch
-        is_free = branch is None or self.run.turns.holder(branch) in (None, wp_id)
-        return is_free and goes_before(wp_id, self.view.lanes, records) is None
+        branch = self.run.record(wp_id).branch
+        return branch is None or self.run.turns.holder(branch) in (None, wp_id)

@@ -139,7 +139,7 @@ class Mission:
             outcome = Outcome(Ended.MOVED, self._moved_to.pop(wp_id))
         del self.in_flight[wp_id], self._living[wp_id]
         self.view.touch(wp_id)
-        self.admission.give_back(wp_id)
+        self.admission.give_back(wp_id, outcome)
         if self._attempts_made(wp_id) > made:
             self._lift()
         self._record_end(wp_id, outcome)

@@ -8,7 +8,6 @@ from ..host.contract.lanes import Lane
 from ..report.times import local_minute
 from .context import PROGRAM, RunContext
 from .outcome import Ended, Outcome
-from .turns import goes_before
 from .view import View
 
 
@@ -36,8 +35,8 @@ def _why(run: RunContext, view: View, outcomes: Mapping[str, Outcome], wp_id: st
     said = record.last_error or ""
     if lane.needs_a_person and not record.blocked and not said.startswith(f"moved to {lane.value}"):
         return f"{lane.value} by somebody else"
-    first = goes_before(wp_id, view.lanes, {each: run.record(each) for each in view.lanes})
-    if first is not None:
+    first = run.turns.holder(record.branch or "")
+    if first not in (None, wp_id):
         return f"waits for {first} ({view.lanes[first].value}), which has their lane {record.branch}"
     return said or "a person must decide"
 

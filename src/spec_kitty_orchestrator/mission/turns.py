@@ -37,28 +37,10 @@ class Turns:
 
 
 def place_in_lane(record: WpRecord, lane: Lane) -> int:
-    """Who goes first in a lane: one with work in its workspace, then one with a claim, then the others."""
+    """Who goes first in a lane: 0 for one with work in its workspace, 1 with a claim alone, 2 with neither."""
     if lane not in UNDER_WAY:
         return 2
     return 1 if record.claiming else 0
-
-
-def goes_before(wp_id: str, lanes: Mapping[str, Lane], records: Mapping[str, WpRecord]) -> str | None:
-    """One in the same lane that is under way and has to be through first, if there is one.
-
-    Whoever it is at work there: a person's work is merged under their feet as well.
-    """
-    mine = records[wp_id]
-    order = list(lanes)
-
-    def place(each: str) -> tuple[int, int]:
-        return place_in_lane(records[each], lanes[each]), order.index(each)
-
-    for other, lane in lanes.items():
-        shared = other != wp_id and mine.branch is not None and records[other].branch == mine.branch
-        if shared and lane in UNDER_WAY and place(other) < place(wp_id):
-            return other
-    return None
 
 
 def related(wp_id: str, dependencies: Mapping[str, tuple[str, ...]]) -> set[str]:

@@ -6,7 +6,7 @@ import pytest
 
 from spec_kitty_orchestrator.host.contract.lanes import Lane
 from spec_kitty_orchestrator.mission.records import WpRecord
-from spec_kitty_orchestrator.mission.turns import Turns, goes_before, related
+from spec_kitty_orchestrator.mission.turns import Turns, place_in_lane, related
 
 
 def test_a_lane_has_one_holder_until_it_is_given_back() -> None:
@@ -22,36 +22,19 @@ def test_a_lane_has_one_holder_until_it_is_given_back() -> None:
     assert turns.take("lane-a", "WP02")
 
 
-ORDERS = {
-    "one that is claimed waits for one with work": (Lane.IN_PROGRESS, True, Lane.IN_PROGRESS, False, "WP02"),
-    "one with work goes before one that is claimed": (Lane.IN_PROGRESS, False, Lane.IN_PROGRESS, True, None),
-    "a planned one waits for a claimed one": (Lane.PLANNED, False, Lane.IN_PROGRESS, True, "WP02"),
-    "a planned one waits while the other is reviewed": (Lane.PLANNED, False, Lane.IN_REVIEW, False, "WP02"),
-    "two with work go in the host's order": (Lane.IN_PROGRESS, False, Lane.FOR_REVIEW, False, None),
-    "a planned one keeps nobody waiting": (Lane.PLANNED, False, Lane.PLANNED, False, None),
-    "what is through keeps nobody waiting": (Lane.PLANNED, False, Lane.DONE, False, None),
-    "nor does what is blocked": (Lane.PLANNED, False, Lane.BLOCKED, False, None),
-}
+PLACES = [
+    (Lane.IN_PROGRESS, False, 0),
+    (Lane.FOR_REVIEW, False, 0),
+    (Lane.IN_REVIEW, False, 0),
+    (Lane.IN_PROGRESS, True, 1),
+    (Lane.PLANNED, False, 2),
+    (Lane.BLOCKED, False, 2),
+]
 
 
-@pytest.mark.parametrize(
-    ("lane", "claiming", "other", "other_claiming", "first"), ORDERS.values(), ids=ORDERS
-)
-def test_who_goes_first_in_a_lane(
-    lane: Lane, claiming: bool, other: Lane, other_claiming: bool, first: str | None
-) -> None:
-    records = {
-        "WP01": WpRecord(claiming=claiming, branch="x"),
-        "WP02": WpRecord(claiming=other_claiming, branch="x"),
-    }
-    assert goes_before("WP01", {"WP01": lane, "WP02": other}, records) == first
-
-
-def test_those_of_other_lanes_or_of_unknown_ones_wait_for_nobody() -> None:
-    lanes = {"WP01": Lane.PLANNED, "WP02": Lane.IN_PROGRESS, "WP03": Lane.IN_PROGRESS}
-    records = {"WP01": WpRecord(branch="x"), "WP02": WpRecord(branch="y"), "WP03": WpRecord()}
-    assert goes_before("WP01", lanes, records) is None
-    assert goes_before("WP03", lanes, records) is None
+@pytest.mark.parametrize(("lane", "claiming", "place"), PLACES)
+def test_who_goes_first_in_a_lane(lane: Lane, claiming: bool, place: int) -> None:
+    assert place_in_lane(WpRecord(claiming=claiming), lane) == place
 
 
 def test_what_hangs_together_is_found_in_both_directions() -> None:
