@@ -35,7 +35,7 @@ def a_run() -> RunState:
     record = state.record("WP01")
     record.holds_claim, record.implementer, record.rejections = True, "codex", 1
     record.feedback, record.refusal, record.last_error = "mend it", "unmarked", "crashed"
-    record.set_tally(Role.REVIEW, "pi", Tally(3, 1, FailureKind.CRASHED))
+    record.set_tally(Role.REVIEW, "pi", Tally(3, FailureKind.CRASHED))
     record.attempts.append(
         AttemptRecord(
             Role.IMPLEMENTATION,
@@ -180,8 +180,8 @@ def test_a_number_is_never_given_to_two_attempts() -> None:
 
 def test_a_run_that_goes_on_forgives_what_lay_in_the_agent() -> None:
     record = WpRecord()
-    record.set_tally(Role.REVIEW, "offline", Tally(0, 11, FailureKind.NETWORK))
-    record.set_tally(Role.REVIEW, "crashing", Tally(3, 0, FailureKind.CRASHED))
+    record.set_tally(Role.REVIEW, "offline", Tally(0, FailureKind.NETWORK))
+    record.set_tally(Role.REVIEW, "crashing", Tally(3, FailureKind.CRASHED))
     record.set_tally(Role.REVIEW, "once", Tally(1))
     record.forgive()
     assert set(record.tallies[Role.REVIEW]) == {"crashing", "once"}
