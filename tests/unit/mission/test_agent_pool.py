@@ -12,7 +12,7 @@ from trio.testing import MockClock
 
 from spec_kitty_orchestrator.agents.failure import Failure
 from spec_kitty_orchestrator.agents.spec import FailureKind
-from spec_kitty_orchestrator.mission.agent_pool import PROBE_SECONDS, AgentPool
+from spec_kitty_orchestrator.mission.agent_pool import LOOK_SECONDS, PROBE_SECONDS, AgentPool
 from spec_kitty_orchestrator.mission.rules import Rest
 from spec_kitty_orchestrator.report.events import AgentDropped, AgentParked, Event
 
@@ -234,5 +234,5 @@ async def test_who_waits_is_woken_when_an_agent_is_out(autojump_clock: MockClock
     assert await wake(day, fail, fail, fail) == [3.0, 3.0]
 
 
-async def test_who_waits_looks_at_the_time_of_day_twice_a_minute(autojump_clock: MockClock) -> None:
-    assert await wake(Day()) == [30.0, 30.0]
+async def test_who_waits_looks_at_the_time_of_day_all_the_same(autojump_clock: MockClock) -> None:
+    assert await wake(Day()) == [LOOK_SECONDS, LOOK_SECONDS]
