@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import time
 from pathlib import Path
 
 
@@ -33,6 +35,24 @@ def test_a_rate_limited_agent_gives_the_work_to_the_next_one_and_no_retry_is_spe
     assert ended.text.count("claude-code rests for ") == 1
     assert "(rate_limit)" in ended.text
     assert arena.lanes() == {"WP01": "done", "WP02": "done"}
+
+
+def test_a_limit_is_told_to_the_next_run_of_the_project(arena):
+    arena.settings({"agents": {"implementation": ["claude-code", "opencode"], "review": ["codex"]}})
+    arena.agent("claude", {})
+    arena.agent("opencode", {})
+    first = arena.orchestrate("--max-concurrent", "1", "--impl-agent", "opencode")
+    assert first.returncode == 0, first.text
+    path = arena.root / ".kittify" / "orchestrator-run-state.json"
+    rest = {"until": time.time() + 3600, "kind": "rate_limit", "strikes": 1, "message": "too many requests"}
+    state = {**json.loads(path.read_text()), "resting": {"claude-code": rest}}
+    path.write_text(json.dumps(state))
+
+    ended = arena.orchestrate()
+
+    assert ended.returncode == 0, ended.text
+    assert re.search(r"claude-code rests until \d\d:\d\d \S+: too many requests", ended.text)
+    assert json.loads(path.read_text())["resting"] == {"claude-code": rest}
 
 
 def test_when_no_agent_can_work_the_run_ends_resumable_with_nothing_blocked(arena, trace):

@@ -9,6 +9,7 @@ from itertools import pairwise
 import pytest
 import trio
 from attrs import evolve
+from conformance.fake.in_process import Fault
 from tests.sim.world import Act, Stopped, World
 
 from spec_kitty_orchestrator.agents.spec import Role
@@ -219,6 +220,18 @@ def test_an_expired_login_ends_nothing_while_another_agents_limit_will_pass(thir
     assert thirty.orchestrate().exit_code is ExitCode.ACCEPTED
     assert lost(thirty) == spent(thirty) == []
     assert thirty.said(AgentDropped) == []
+
+
+def test_an_expired_login_ends_nothing_while_the_host_is_tried_again_for_another(new_world: NewWorld) -> None:
+    world = new_world("WP01", "WP02").with_agents(review=("codex",))
+    world.stand("WP01", "for_review")
+    world.fake.commit("WP01")
+    befalls(world, claude_code=(0.0, float("inf"), LOGGED_OUT))
+    world.host.faults["start-review"] = [Fault.CRASH_BEFORE] * 8  # for more than three minutes
+    assert world.orchestrate().exit_code is ExitCode.NO_AGENT
+    assert world.lanes() == {"WP01": "done", "WP02": "in_progress"}
+    kinds = [type(event) for event in world.events]
+    assert kinds.index(VerdictGiven) < kinds.index(AgentDropped)
 
 
 def test_a_cli_that_updates_itself_for_eight_seconds_costs_that(thirty: World) -> None:

@@ -14,7 +14,7 @@ from spec_kitty_orchestrator.agents.transcript import Usage
 from spec_kitty_orchestrator.errors import StateFileError
 from spec_kitty_orchestrator.host.contract.lanes import Lane
 from spec_kitty_orchestrator.mission.records import AttemptRecord, WpRecord
-from spec_kitty_orchestrator.mission.rules import Tally
+from spec_kitty_orchestrator.mission.rules import Rest, Tally
 from spec_kitty_orchestrator.processes.identity import ProcessIdentity
 from spec_kitty_orchestrator.run.state import FILE_NAME, RunState, RunStatus, RunStore
 from spec_kitty_orchestrator.settings.values import Flags
@@ -32,6 +32,7 @@ def a_run() -> RunState:
         process=ProcessIdentity.of(os.getpid()),
         flags=Flags(impl_agent="codex", max_concurrent=2),
     )
+    state.resting["pi"] = Rest(1795000000.5, FailureKind.RATE_LIMIT, 2, "too many")
     record = state.record("WP01")
     record.holds_claim, record.implementer, record.rejections = True, "codex", 1
     record.feedback, record.refusal, record.last_error = "mend it", "unmarked", "crashed"
