@@ -227,11 +227,13 @@ def test_an_expired_login_ends_nothing_while_the_host_is_tried_again_for_another
     world.stand("WP01", "for_review")
     world.fake.commit("WP01")
     befalls(world, claude_code=(0.0, float("inf"), LOGGED_OUT))
-    world.host.faults["start-review"] = [Fault.CRASH_BEFORE] * 8  # for more than three minutes
+    world.host.faults["start-review"] = [Fault.CRASH_BEFORE] * 12  # for five minutes
     assert world.orchestrate().exit_code is ExitCode.NO_AGENT
     assert world.lanes() == {"WP01": "done", "WP02": "in_progress"}
     kinds = [type(event) for event in world.events]
     assert kinds.index(VerdictGiven) < kinds.index(AgentDropped)
+    (dropped,) = world.said(AgentDropped)
+    assert dropped.line.startswith("claude-code is out for this run: Not logged in")
 
 
 def test_a_cli_that_updates_itself_for_eight_seconds_costs_that(thirty: World) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import trio
-from attrs import define, field
+from attrs import define, evolve, field
 
 from ..agents.failure import Failure
 from ..agents.spec import FailureKind
@@ -84,6 +84,7 @@ class AgentPool:
         kinds of trouble the longer rest counts.
         """
         now, rests = self.now(), self._rests.setdefault(agent, {})
+        failure = evolve(failure, message=failure.message.removeprefix(f"{agent}: "))
         before = rests.get(failure.kind, Rest(now, failure.kind, 0))
         rested = not now < before.until <= now + LONGEST_REST_SECONDS
         strikes = before.strikes + rested
