@@ -69,7 +69,8 @@ def test_the_judged_commit_goes_to_the_host_the_events_the_state_and_the_summary
     record = single.remember().record("WP01")
     assert (record.approved_commit, record.branch) == (head(single), branch(single))
     assert record.claimed_commit == paper(single).commits[branch(single)][-2]
-    assert end.lines[1] == f"  WP01 {head(single)[:12]} on {branch(single)}"
+    own = "reviewed by its own implementer, claude-code"
+    assert end.lines[1] == f"  WP01 {head(single)[:12]} on {branch(single)}, {own}"
 
 
 def test_work_that_is_not_committed_goes_back_with_the_list_of_its_files(single: World) -> None:

@@ -79,8 +79,8 @@ def test_a_change_in_flight_is_finished_before_the_run_ends(single: World) -> No
 
 def test_a_run_that_goes_on_asks_those_again_who_had_used_up_their_account(single: World) -> None:
     single.with_agents(implementation=("codex",), review=("codex",))
-    single.agent_acts["codex"] = [Act(fails="http429-quota")]
+    single.agent_acts["codex"] = [Act(fails="http429-quota")] * 2
     assert single.orchestrate().exit_code is ExitCode.NO_AGENT
     assert single.lanes() == {"WP01": "in_progress"}
     assert single.orchestrate().exit_code is ExitCode.ACCEPTED
-    assert single.asked("WP01", "implementation") == ["codex", "codex"]
+    assert single.asked("WP01", "implementation") == ["codex"] * 3

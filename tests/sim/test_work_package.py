@@ -167,14 +167,18 @@ def test_a_note_that_the_host_does_not_take_stops_nothing(single: World) -> None
     assert single.said(Notice)
 
 
-def test_an_agent_that_is_logged_out_is_out_for_the_whole_run(new_world: NewWorld) -> None:
+def test_an_agent_that_is_logged_out_rests_and_is_asked_again_while_the_next_one_works(
+    new_world: NewWorld,
+) -> None:
     world = new_world("WP01", "WP02", "WP03").with_agents(implementation=TWO, review=("codex",))
     world.settings = evolve(world.settings, max_concurrent_wps=1)
-    world.agent_acts["claude-code"] = [Act(fails="noauth")]
+    world.agent_acts["claude-code"] = [Act(fails="noauth")] * 2
     assert world.orchestrate().exit_code is ExitCode.ACCEPTED
     implementers = [made.agent for made in world.attempts if made.role.value == "implementation"]
-    assert implementers == ["claude-code", "codex", "codex", "codex"]
-    assert len(world.said(AgentDropped)) == 1
+    assert implementers == ["claude-code", "codex", "claude-code", "codex", "codex"]
+    assert world.said(AgentDropped) == []
+    rests = [(event.agent, event.seconds, event.kind) for event in world.said(AgentParked)]  # type: ignore[attr-defined]
+    assert rests == [("claude-code", 60.0, "auth"), ("claude-code", 900.0, "auth")]
 
 
 def test_with_nobody_left_to_ask_everything_stays_resumable(new_world: NewWorld) -> None:
@@ -199,7 +203,7 @@ def test_a_limit_parks_the_agent_for_all_and_spends_no_retry(new_world: NewWorld
     assert world.said(AgentParked)
     assert world.said(WaitingForAgents)
     assert all(not record.tallies for record in _records(world))
-    gaps = [b.started - a.started for a, b in zip(world.attempts, world.attempts[2:], strict=False)]
+    gaps = [b.started - a.started for a, b in zip(world.attempts, world.attempts[1:], strict=False)]
     assert max(gaps) <= 15 * 60 + 10
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -35,6 +35,7 @@ from spec_kitty_orchestrator.processes.agent_process import Limits, OnStart, Out
 from spec_kitty_orchestrator.processes.ending import EndedBy, Ending
 from spec_kitty_orchestrator.processes.identity import ProcessIdentity
 from spec_kitty_orchestrator.processes.keeper import Command
+from spec_kitty_orchestrator.processes.starting import CommandNotStarted
 from spec_kitty_orchestrator.report.events import Event
 from spec_kitty_orchestrator.run.opening import KITTIFY, Opened, Request, named_agents
 from spec_kitty_orchestrator.run.session import open_run
@@ -60,6 +61,8 @@ class Act:
         verdict: what a reviewer says; None: it ends its work in silence.
         commit, mark: whether an implementer commits and marks its subtasks.
         fails: the name of a capture to speak instead, `http429`; the exit status is then 1.
+        says: what to print instead; the exit status is then 1, too.
+        raises: why it does not even start.
         ended_by: how the attempt ends, when not by itself.
         then: called at the end, for what happens meanwhile.
     """
@@ -70,6 +73,8 @@ class Act:
     commit: bool = True
     mark: bool = True
     fails: str | None = None
+    says: str | None = None
+    raises: CommandNotStarted | None = None
     returncode: int | None = 0
     ended_by: EndedBy = EndedBy.EXITED
     then: Callable[[], None] = lambda: None
@@ -151,6 +156,9 @@ class World:
         agent_acts: agent id → the same for whatever it is asked, before `acts`.
         commands: the project's own commands that were run, in order.
         command_acts: how the next ones end: exit status, output, what happens meanwhile.
+        weather: what befalls an agent that starts now, before all acts; asked with its id.
+        beside: what happens beside the run.
+        wall: the time of day when a run's clock stands at 0, in seconds; that of a suspended machine jumps.
     """
 
     root: Path
@@ -163,6 +171,9 @@ class World:
     commands: list[tuple[str, ...]] = field(factory=list)
     command_acts: list[tuple[int, str, Callable[[], None]]] = field(factory=list)
     events: list[Event] = field(factory=list)
+    weather: Callable[[str], Act | None] = lambda _: None
+    beside: Callable[[], Awaitable[None]] = trio.lowlevel.checkpoint
+    wall: float = 0.0
     at_work: int = 0
     most_at_work: int = 0
     stopped: int = 0
@@ -203,6 +214,7 @@ class World:
             with trio.move_on_after(stop_after):
                 return await self._recorded(mission, self.writer)
         finally:
+            self.wall = self.now()
             await self.writer.save_at_last()
         assert stop_after < A_DAY, "the run hangs"
         raise Stopped
@@ -211,6 +223,7 @@ class World:
         broken: OrchestratorError | None = None
         async with trio.open_nursery() as nursery:
             nursery.start_soon(writer.keep)
+            nursery.start_soon(self.beside)
             try:
                 end = await mission.orchestrate()
             except OrchestratorError as problem:  # raised below: out of a nursery it would come in a group
@@ -231,11 +244,15 @@ class World:
         self.writer = StateWriter(store, self.state, write_at_once)
         self.writer.mark()
         await self.writer.saved()
-        kit = opened.agent_kit(self.start, trio.Event())
+        kit = evolve(opened.agent_kit(self.start, trio.Event()), now=self.now)
         paper = PaperRepository(self.fake)
         run = evolve(open_run(opened, self.writer, kit, paper, self.host), jitter=lambda: 0.0)
         run.events.add(self.events.append)
         return Mission(run, first)
+
+    def now(self) -> float:
+        """The time of day."""
+        return self.wall + trio.current_time()
 
     def _agents(self) -> dict[str, Agent]:
         found = named_agents(self.settings.agents, {"PATH": ""})
@@ -260,6 +277,8 @@ class World:
         on_start(ProcessIdentity.of(os.getpid()))
         self.attempts.append(Attempt(trio.current_time(), agent, wp_id, role, prompt))
         act = self._next_act(agent, wp_id, role)
+        if act.raises is not None:
+            raise act.raises
         self.at_work += 1
         self.most_at_work = max(self.most_at_work, self.at_work)
         try:
@@ -280,6 +299,8 @@ class World:
         return Ending(status, None, EndedBy.EXITED, (), 1.0)
 
     def _next_act(self, agent: str, wp_id: str, role: Role) -> Act:
+        if (befallen := self.weather(agent)) is not None:
+            return befallen
         for waiting in (self.agent_acts.get(agent), self.acts.get((wp_id, role.value))):
             if waiting:
                 return waiting.pop(0)
@@ -291,6 +312,9 @@ class World:
             for stream in ("stdout", "stderr"):
                 path = CAPTURES / agent / f"{act.fails}.{stream}"
                 getattr(sink, f"feed_{stream}")(path.read_bytes())
+            return Ending(1, None, act.ended_by, (), act.seconds)
+        if act.says is not None:
+            sink.feed_stdout(act.says.encode())
             return Ending(1, None, act.ended_by, (), act.seconds)
         if act.ended_by is not EndedBy.EXITED:  # stopped before it could say or do anything
             return Ending(None, None, act.ended_by, (), act.seconds)

@@ -58,7 +58,6 @@ WITHOUT_EFFECTS = (
     "converter",
     "errors",
     "host.contract",
-    "mission.agent_pool",
     "mission.outcome",
     "mission.patience",
     "mission.proof",
@@ -85,6 +84,7 @@ USES_TRIO = {
     "host": {"client", "notes", "program"},
     "mission": {
         "acceptance",
+        "agent_pool",  # who waits for an agent is woken there
         "attempt",
         "context",
         "evidence",

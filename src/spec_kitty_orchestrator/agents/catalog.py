@@ -1,4 +1,5 @@
-"""The eleven agent CLIs, one record each. A twelfth is one record here and one folder of captures.
+"""The eleven agent CLIs, one record each (two of them in `opencode.py`). A twelfth is one record here and one
+folder of captures.
 
 Every fact was measured on the version that the record names, unless it says otherwise; behind the words of
 a failure stands the capture that they come from. No command line holds a flag that the host bans by name
@@ -7,12 +8,13 @@ a failure stands the capture that they come from. No command line holds a flag t
 
 from __future__ import annotations
 
+from .opencode import KILOCODE, OPENCODE
 from .places import At, at
-from .review_rules import GEMINI_POLICY, OPENCODE_PERMISSION, PI_EXTENSION, each
+from .review_rules import GEMINI_POLICY, PI_EXTENSION, each
 from .spec import AgentSpec, ErrorAt, FailureKind, Output, OutputFormat, Role, RoleCommand
 
 AUTH, BAD_MODEL, BUDGET = FailureKind.AUTH, FailureKind.BAD_MODEL, FailureKind.BUDGET
-NETWORK, RATE_LIMIT, TIMEOUT = FailureKind.NETWORK, FailureKind.RATE_LIMIT, FailureKind.TIMEOUT
+NETWORK, RATE_LIMIT, ATTEMPT_LIMIT = FailureKind.NETWORK, FailureKind.RATE_LIMIT, FailureKind.ATTEMPT_LIMIT
 
 
 def _result_output(
@@ -55,7 +57,8 @@ CLAUDE_CODE = AgentSpec("claude-code", "anthropic", ("claude",),
     ),
     # Its ten retries of a 429 take three minutes; after five (20 s) the orchestrator parks it instead.
     env={"CLAUDE_CODE_MAX_RETRIES": "5", "DISABLE_AUTOUPDATER": "1"},
-    failure_codes={"rate_limit": RATE_LIMIT, "error_max_turns": BUDGET, "error_max_budget_usd": BUDGET},
+    failure_codes={"rate_limit": RATE_LIMIT,
+                   "error_max_turns": ATTEMPT_LIMIT, "error_max_budget_usd": ATTEMPT_LIMIT},
     failure_words=(
         (AUTH, r"^Not logged in\b|^Invalid API key\b"),  # noauth; 401
         (BAD_MODEL, r"^There's an issue with the selected model\b"),  # http404-badmodel
@@ -95,6 +98,8 @@ CODEX = AgentSpec("codex", "openai", ("codex",),
         (BUDGET, r"^Quota exceeded\. Check your plan and billing details"),  # http429-quota
         (RATE_LIMIT, r"^You've hit your usage limit\b"),  # documentation
         (NETWORK, r"\bwaiting for network\b|\bstream disconnected before completion\b"),  # noauth2
+        (NETWORK, r"\bWe're currently experiencing high demand\b"),  # 5xx
+        (AUTH, r"\bMissing environment variable: `"),  # no key
     ),
     read_only_review=True, verified="0.169.0", note="sandboxed by the system in both roles",
     confined={Role.IMPLEMENTATION: "workspace_write", Role.REVIEW: "read_only"},
@@ -119,7 +124,10 @@ COPILOT = AgentSpec("copilot", "github", ("copilot",),
         complete=(at(type="result"),),
     ),
     failure_codes={"authentication": AUTH, "rate_limit": RATE_LIMIT},
-    failure_words=((AUTH, r"\bNo authentication information found\b"),),  # noauth
+    failure_words=(
+        (AUTH, r"\bNo authentication information found\b"),  # noauth
+        (NETWORK, r"\bCould not connect to local model provider\b"),  # refused
+    ),
     read_only_review=True, verified="1.0.102", note="a reviewer could still write with git diff --output",
 )  # fmt: skip
 
@@ -147,7 +155,9 @@ GEMINI = AgentSpec("gemini", "google", ("gemini",),
         status_pattern=r'"code":\s*(\d{3})\b',
     ),
     env={"GEMINI_CLI_NO_RELAUNCH": "true"},  # one process, instead of a parent that starts itself again
-    exit_kinds={41: AUTH, 53: BUDGET, 145: AUTH, 173: RATE_LIMIT},  # HTTP statuses modulo 256
+    # Its own two, and HTTP statuses modulo 256.
+    exit_kinds={41: AUTH, 53: ATTEMPT_LIMIT,
+                145: AUTH, 147: AUTH, 173: RATE_LIMIT, 244: NETWORK, 247: NETWORK},
     failure_words=(
         (AUTH, r"^Please set an Auth method\b"),  # noauth
         (RATE_LIMIT, r"\bYou have exhausted your (daily quota|capacity)\b"),  # http429-quota
@@ -170,52 +180,9 @@ QWEN = AgentSpec("qwen", "alibaba", ("qwen",),
     output=_result_output(
         OutputFormat.JSONL, session=at("session_id"), status_pattern=r"^\[API Error: (\d{3})\b"
     ),
-    exit_kinds={53: BUDGET, 55: TIMEOUT},
+    exit_kinds={53: ATTEMPT_LIMIT, 55: ATTEMPT_LIMIT},
     failure_words=((AUTH, r"^No auth type is selected\b"),),  # noauth
     read_only_review=True, verified="0.24.4", note="a reviewer could still write with git diff --output",
-)  # fmt: skip
-
-_OPENCODE_OUTPUT = Output(
-    OutputFormat.JSONL,
-    final=at("part.text", type="text"),
-    session=at("sessionID"),
-    input_tokens=at("part.tokens.input", type="step_finish"),
-    output_tokens=at("part.tokens.output", type="step_finish"),
-    cost_usd=at("part.cost", type="step_finish"),
-    usage_adds=True,
-    errors=(
-        ErrorAt(
-            at("error.data.message", "error.name", type="error"),
-            status="error.data.statusCode",
-            retry_after="error.data.responseHeaders.retry-after",
-        ),
-    ),
-    complete=(at(type="step_finish", part__reason="stop"),),
-)
-_OPENCODE_WORDS = (
-    (NETWORK, r"^Cannot connect to API\b"),  # noauth
-    (BAD_MODEL, r"\bProviderModelNotFoundError\b|^Model not found\b"),  # its source
-)
-
-OPENCODE = AgentSpec("opencode", "opencode", ("opencode",),
-    implementation=RoleCommand("run --auto --agent build --format json", widens=("--auto",)),
-    review=RoleCommand(
-        "run --agent plan --format json",
-        env={"OPENCODE_PERMISSION": OPENCODE_PERMISSION},
-    ),
-    output=_OPENCODE_OUTPUT,
-    failure_words=_OPENCODE_WORDS,
-    read_only_review=True, reports_cost=True, verified="1.18.33",
-    note="start it once by hand first: several cold starts at the same time can fail",
-)  # fmt: skip
-
-KILOCODE = AgentSpec("kilocode", "kilocode", ("kilo", "kilocode"),
-    implementation=RoleCommand("run --auto --format json", widens=("--auto",)),
-    review=RoleCommand("run --agent plan --format json"),
-    output=_OPENCODE_OUTPUT,
-    failure_words=_OPENCODE_WORDS,
-    read_only_review=True, reports_cost=True, verified="7.7.7", note="starts slowly (up to 45 s)",
-    litter=(".kilo/",),
 )  # fmt: skip
 
 AUGMENT = AgentSpec("augment", "augment", ("auggie",),
@@ -265,7 +232,10 @@ PI = AgentSpec("pi", "pi", ("pi",),
         complete=(at(type="agent_settled"),),
         status_pattern=r"^(\d{3}):",
     ),
-    failure_words=((AUTH, r"\bNo API key found\b"),),  # noauth
+    failure_words=(
+        (AUTH, r"\bNo API key found\b"),  # noauth
+        (BAD_MODEL, r'\bModel "[^"]*" not found\. Use --list-models\b'),  # on stderr
+    ),
     read_only_review=True, reports_cost=True, verified="0.87.1",
 )  # fmt: skip
 
@@ -283,7 +253,10 @@ LETTA = AgentSpec("letta", "letta", ("letta",),
         status_pattern=r"^(\d{3}) ",
     ),
     env={"DISABLE_AUTOUPDATER": "1"},
-    failure_words=((AUTH, r"\bMissing LETTA_API_KEY\b"),),  # noauth
+    failure_words=(
+        (AUTH, r"\bMissing LETTA_API_KEY\b"),  # noauth
+        (BAD_MODEL, r'\bUnknown model "[^"]*" for provider\b'),
+    ),
     read_only_review=True, verified="0.25.9", note="leaves a .letta folder in the workspace",
     litter=(".letta/",),
 )  # fmt: skip

@@ -27,8 +27,12 @@ _BY_STATUS = {
 # What several CLIs pass on unchanged from the libraries that they share.
 _COMMON_WORDS = (
     (FailureKind.BAD_MODEL, r"\bmodel_not_found\b|\bmodel: \S+ not found\b"),  # OpenAI, Anthropic
-    (FailureKind.NETWORK, r"\b(ECONNREFUSED|ECONNRESET|ENOTFOUND|ETIMEDOUT|EAI_AGAIN)\b"),  # Node
+    (
+        FailureKind.NETWORK,  # Node
+        r"\b(ECONNREFUSED|ECONNRESET|ENOTFOUND|ETIMEDOUT|EAI_AGAIN|EHOSTUNREACH|ENETUNREACH)\b",
+    ),
     (FailureKind.NETWORK, r"\bfetch failed\b|\bConnection error\b"),  # undici; the OpenAI SDK
+    (FailureKind.NETWORK, r"\boverloaded_error\b"),  # Anthropic
 )
 
 _STOPPED_BY_US = {
@@ -41,8 +45,19 @@ _STOPPED_BY_US = {
 _INTERPRETER_MISSING = re.compile(r"(?:\S*/)?env: .+")
 _ENV_STATUSES = (126, 127)  # may not be executed; not found
 
-# OpenAI's code for a bill that is not paid; it comes as a 429, and waiting does not mend it.
-_UNPAID = re.compile(r"\binsufficient_quota\b")
+# OpenAI's code and words for a bill that is not paid; it comes as a 429, and waiting does not mend it.
+# Gemini has the same words for a limit, and tells a time.
+_UNPAID = re.compile(
+    r"\binsufficient_quota\b|\bexceeded your current quota, please check your plan and billing"
+)
+
+# On stderr an HTTP status, or the name of a network error, says why only in a line that is the error itself.
+_ERROR_LINE = re.compile(
+    r"\s*[❌✖✗]|\W*(?:cause\W+)?(?:(?:fatal|uncaught|unhandled|api)[ _]?)?(?:[\w.]*error|exception|failed)\b",
+    re.IGNORECASE,
+)
+# `Warning: HTTP error: 404`, `2026-11-22T06:23:25Z WARN ...`, `(node:7) [DEP0040] DeprecationWarning: ...`
+_WARNING_LINE = re.compile(r"\W*(?:\S+\s+){0,2}\[?\w*warn(?:ing)?\b", re.IGNORECASE)
 
 _DURATION = re.compile(
     r"(?:retry|try again|available|resets?)(?: again)?(?: after| in)?:? (?P<parts>(?:\d+(?:\.\d+)? ?"
@@ -57,6 +72,8 @@ _CLOCK = re.compile(
     r"(?: \((?P<zone>[\w/+-]+)\))?",
     re.IGNORECASE,
 )
+# A time of day that passed so short a while ago is over; it is not tomorrow's.
+_JUST_PASSED = timedelta(minutes=15)
 
 
 @frozen
@@ -87,36 +104,38 @@ def classify(
     if ending.returncode in _ENV_STATUSES and _INTERPRETER_MISSING.fullmatch(transcript.stderr.strip()):
         return Failure(FailureKind.NOT_INSTALLED, f"{spec.agent_id}: {_one_line(transcript.stderr)}")
     error = transcript.error or _stderr_error(spec, transcript.stderr)
-    kind = _kind_of(spec, error) or spec.exit_kinds.get(ending.returncode or 0, FailureKind.CRASHED)
+    told = error.retry_after if error.retry_after is not None else _told_wait(error.message, now)
+    kind = _kind_of(spec, ending, error, structured=transcript.error is not None)
+    if kind is FailureKind.RATE_LIMIT and told is None and _UNPAID.search(error.message):
+        kind = FailureKind.BUDGET
     message = f"{spec.agent_id}: {error.message or 'no final message'} ({_how(ending)})"
-    retry_after = error.retry_after if error.retry_after is not None else _told_wait(error.message, now)
-    return Failure(kind, _one_line(message), retry_after)
+    return Failure(kind, _one_line(message), told)
 
 
-def _kind_of(spec: AgentSpec, error: AgentError) -> FailureKind | None:
-    kind = (
-        spec.failure_codes.get(error.code or "")
-        or _by_status(error.status)
-        or next((kind for kind, words in _words(spec) if words.search(error.message)), None)
-    )
-    return FailureKind.BUDGET if kind is FailureKind.RATE_LIMIT and _UNPAID.search(error.message) else kind
+def _kind_of(spec: AgentSpec, ending: Ending, error: AgentError, *, structured: bool) -> FailureKind:
+    """What is said in a place made for it comes first, then the exit status, then the words of the error."""
+    by_code = spec.failure_codes.get(error.code or "") or _by_status(error.status)
+    by_exit = spec.exit_kinds.get(ending.returncode or 0)
+    in_order = (by_code, by_exit) if structured else (by_exit, by_code)
+    words = (*spec.failure_words, *_COMMON_WORDS)
+    by_words = next((kind for kind, phrase in words if re.search(phrase, error.message)), None)
+    return next((kind for kind in (*in_order, by_words) if kind), FailureKind.CRASHED)
 
 
 def _stderr_error(spec: AgentSpec, stderr: str) -> AgentError:
-    """The last line that holds words that we know or an HTTP status, or calls itself an error, or is last."""
-    lines = [line.strip() for line in stderr.splitlines() if line.strip()]
+    """The last line that says why, by words of the agent's own, or being an error or the last word of all."""
+    said = (line.strip() for line in stderr.splitlines())
+    lines = [line for line in said if line and not _WARNING_LINE.match(line)]
     status = re.compile(spec.output.status_pattern or r"(?!)")
     for line in reversed(lines):
-        if told := status.search(line):
+        is_error = line is lines[-1] or _ERROR_LINE.match(line)
+        if is_error and (told := status.search(line)):
             return AgentError(line, int(told.group(1)))
-        if any(words.search(line) for _, words in _words(spec)):
+        known = (*spec.failure_words, *(_COMMON_WORDS if is_error else ()))
+        if any(re.search(phrase, line) for _, phrase in known):
             return AgentError(line)
-    errors = [line for line in lines if re.match(r"\W*(fatal )?error\b", line, re.IGNORECASE)]
+    errors = [line for line in lines if _ERROR_LINE.match(line)]
     return AgentError((errors or lines or [""])[-1])
-
-
-def _words(spec: AgentSpec) -> list[tuple[FailureKind, re.Pattern[str]]]:
-    return [(kind, re.compile(words)) for kind, words in (*spec.failure_words, *_COMMON_WORDS)]
 
 
 def _by_status(status: int | None) -> FailureKind | None:
@@ -150,6 +169,8 @@ def _until_clock(told: re.Match[str], now: datetime) -> float | None:
         then = here.replace(hour=hour, minute=int(told["minute"] or 0), second=0, microsecond=0)
     except (ValueError, LookupError, OSError):
         return None  # a zone or an hour that does not exist
+    if timedelta(0) <= here - then <= _JUST_PASSED:
+        return 0.0
     return ((then - here) % timedelta(days=1)).total_seconds()
 
 

@@ -30,6 +30,7 @@ class FailureKind(str, enum.Enum):
     NETWORK = "network"
     BAD_MODEL = "bad_model"
     BUDGET = "budget"
+    ATTEMPT_LIMIT = "attempt_limit"  # of turns or cost, set for one attempt; not the account's
     TIMEOUT = "timeout"
     STALLED = "stalled"
     CRASHED = "crashed"
@@ -126,7 +127,7 @@ class AgentSpec:
         model_args: how a model is chosen, with `$model`; empty when the CLI cannot be told.
         failure_codes: the agent's own word for an error → kind.
         failure_words: whole phrases → kind, for errors that carry neither code nor HTTP status.
-        exit_kinds: exit status → kind, where the CLI gives one a meaning of its own.
+        exit_kinds: exit status → kind, where the CLI gives one a meaning of its own; outranks all words.
         read_only_review: a reviewer cannot change anything, by the CLI's own rules or sandbox.
         confined: role → the policy's `sandbox_mode`, where a sandbox of the system holds whatever the
             agent's tools start. A CLI's own permission rules do not count: they judge the text of a

@@ -15,6 +15,7 @@ from ..report.events import Notice
 from .context import RunContext
 from .outcome import Ended, Outcome
 from .patience import FIRST_PAUSE_SECONDS, HOST, Patience
+from .records import WpRecord
 
 GRAVEST_FIRST = (
     (Ended.INTERNAL, ExitCode.INTERNAL),
@@ -98,10 +99,15 @@ def _attention(*lines: str) -> MissionEnd:
 def _judged(run: RunContext, lanes: Mapping[str, Lane]) -> list[str]:
     records = {wp_id: run.record(wp_id) for wp_id in lanes}
     return [
-        f"  {wp_id} {record.approved_commit[:12]} on {record.branch}"
+        f"  {wp_id} {record.approved_commit[:12]} on {record.branch}{_own_review(record)}"
         for wp_id, record in records.items()
         if record.approved_commit
     ]
+
+
+def _own_review(record: WpRecord) -> str:
+    own = record.approved_by is not None and record.approved_by == record.implementer
+    return f", reviewed by its own implementer, {record.implementer}" if own else ""
 
 
 async def _lost_commits(run: RunContext, lanes: Mapping[str, Lane]) -> dict[str, str]:

@@ -101,7 +101,10 @@ async def _run(run: RunContext, attempt: Attempt, record: AttemptRecord) -> Atte
         return AttemptResult(reader.finish(), Failure(FailureKind.NOT_INSTALLED, problem.message))
     record.seconds, record.swept, record.left = ending.seconds, ending.swept, ending.left
     transcript = await _finish(reader)
-    return AttemptResult(transcript, agent.judge(ending, transcript))
+    failure = agent.judge(ending, transcript)
+    if failure is None or failure.kind is FailureKind.ATTEMPT_LIMIT:
+        run.pool.worked(agent.agent_id)
+    return AttemptResult(transcript, failure)
 
 
 async def _finish(reader: TranscriptReader) -> Transcript:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import random
 import secrets
+import time
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from pathlib import Path
 
 import trio
@@ -25,6 +27,7 @@ from ..settings.values import Settings
 from .agent_pool import AgentPool
 from .evidence import Repository
 from .records import WpRecord
+from .rules import Rest
 from .slots import FirstClaim, Slots
 from .turns import Turns
 
@@ -33,21 +36,22 @@ PROGRAM = "spec-kitty-orchestrator"
 
 @frozen
 class AgentKit:
-    """The agents that the settings name, by their ids, and how a process is started."""
+    """The agents that the settings name, by their ids, how a process is started, and the time of day."""
 
     known: Mapping[str, Agent]
     environ: Mapping[str, str]
     start: RunAgent
     kill_now: trio.Event
+    now: Callable[[], float] = time.time
 
 
-def new_pool(kit: AgentKit) -> AgentPool:
-    """A pool in which the agents that are not installed are out from the start."""
-    pool = AgentPool(trio.current_time)
-    for agent_id, agent in kit.known.items():
-        if agent.program is None:
-            pool.drop(agent_id, Failure(FailureKind.NOT_INSTALLED, "not installed (not on PATH)"))
-    return pool
+def new_pool(
+    kit: AgentKit, events: EventStream, resting: dict[str, Rest], save: Callable[[None], None]
+) -> AgentPool:
+    """A pool in which the agents that are not installed are out from the start, and those rest that did."""
+    missing = Failure(FailureKind.NOT_INSTALLED, "not installed (not on PATH)")
+    out = {agent_id: missing for agent_id, agent in kit.known.items() if agent.program is None}
+    return AgentPool(kit.now, events.emit, resting, partial(save, None), out)
 
 
 @frozen

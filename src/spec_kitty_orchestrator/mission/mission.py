@@ -75,6 +75,9 @@ class Mission:
         for wp_id, lane in self.view.lanes.items():
             if lane.is_accepted and self.run.record(wp_id).was_at_work:
                 self._take_over(wp_id, lane)
+        self.run.pool.nothing_else = lambda: (
+            self.run.slots.are_idle and not (self.admission.is_patient or self.admission.startable())
+        )
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self.run.notes.keep)
             looking = trio.CancelScope()

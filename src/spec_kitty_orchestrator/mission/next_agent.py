@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import trio
-from attrs import evolve, frozen
+from attrs import define, evolve, field
 
 from ..agents.failure import Failure
 from ..agents.spec import Role
-from ..report.events import AgentDropped, AgentParked, RetryPlanned, WaitingForAgents
+from ..report.events import RetryPlanned, WaitingForAgents
 from .context import RunContext
 from .rules import (
+    LIES_IN_THE_AGENT,
     Ask,
-    DropAgent,
+    Choice,
     LastPlace,
     NextAgent,
     NobodyLeft,
+    OwnWork,
     ParkAgent,
     Retry,
+    WaitForAgent,
     after_failure,
     choose_agent,
     reviewers,
@@ -32,43 +35,55 @@ class NobodyCanWork(Exception):
         self.left = left
 
 
-@frozen
+@define
 class AgentPicker:
     """Asks for agents on behalf of one work package, whose slot is given back while it waits."""
 
     run: RunContext
     wp_id: str
     slot: Slot
+    _told: tuple[Role, tuple[str, ...]] | None = field(default=None, init=False)
 
     async def next_agent(self, role: Role) -> str:
-        """The agent to ask now; waits while all who are left rest.
+        """The agent to ask now; waits while those rest who should be asked.
 
         Raises:
             NobodyCanWork: there is none, and none will come back in this run.
         """
+        pool = self.run.pool
+        if role is Role.IMPLEMENTATION:
+            pool.review_since.pop(self.wp_id, None)
+        else:
+            pool.review_since.setdefault(self.wp_id, pool.now())
         while True:
-            record = self.run.record(self.wp_id)
-            candidates = self.candidates(role)
-            choice = choose_agent(candidates, record.tallies.get(role, {}), self.run.pool.availability())
+            choice = self._choose(role)
             if isinstance(choice, Ask):
+                pool.takes(self.wp_id, choice.agent)
                 return choice.agent
             if isinstance(choice, NobodyLeft):
                 raise NobodyCanWork(choice)
-            seconds = max(0.0, choice.until - self.run.pool.clock())
-            self.run.events.emit(WaitingForAgents(self.wp_id, choice.agents, seconds))
-            await self._wait(seconds)
+            await self._wait_for(role, choice)
+
+    def _choose(self, role: Role) -> Choice:
+        pool, tallies = self.run.pool, self.run.record(self.wp_id).tallies.get(role, {})
+        own = None
+        if role is Role.REVIEW:
+            patience = self.run.settings.agents.independent_review_wait_seconds
+            own = OwnWork(self._implementer(), pool.review_since[self.wp_id] + patience)
+        return choose_agent(self.candidates(role), tallies, pool.availability(self.wp_id), own)
 
     def candidates(self, role: Role) -> tuple[str, ...]:
-        """Who may take a role, in order."""
+        """Who may take a role, in order; always some whom the settings name."""
         agents = self.run.settings.agents
+        if agents.single_agent_mode:
+            return agents.implementation[:1]
         if role is Role.IMPLEMENTATION:
-            return agents.implementation[:1] if agents.single_agent_mode else agents.implementation
-        record = self.run.record(self.wp_id)
-        known = record.implementer in self.run.agents.known  # settings may have changed since
-        implementer = record.implementer if known and record.implementer else agents.implementation[0]
-        return reviewers(
-            agents.review, implementer, record.last_reviewers, single_agent=agents.single_agent_mode
-        )
+            return agents.implementation
+        return reviewers(agents.review, self._implementer(), self.run.record(self.wp_id).last_reviewers)
+
+    def _implementer(self) -> str:
+        """Who made it, as far as is known; an earlier run may have had agents that the settings lack now."""
+        return self.run.record(self.wp_id).implementer or self.run.settings.agents.implementation[0]
 
     async def cope_with(self, role: Role, agent: str, failure: Failure) -> None:
         """Records a failure and does what follows from it, the waiting included.
@@ -79,26 +94,39 @@ class AgentPicker:
         record.attempts[-1].outcome, record.attempts[-1].message = failure.kind.value, failure.message
         record.last_error = f"{agent}: {failure.kind.value}: {failure.message}"
         tally = record.tally(role, agent).after(failure.kind)
-        record.set_tally(role, agent, tally)
+        if tally.spent:
+            record.set_tally(role, agent, tally)
         decision = after_failure(failure, tally, self.run.settings.agents.max_retries, self.run.jitter())
         if isinstance(decision, NextAgent):
             record.set_tally(role, agent, evolve(tally, given_up=failure.kind))
         elif isinstance(decision, LastPlace):
             record.last_reviewers.append(agent)
         self.run.save(self.wp_id)
-        if not isinstance(decision, ParkAgent):
+        if failure.kind not in LIES_IN_THE_AGENT:  # those would be told of every work package, all night
             self.run.notes.note(self.wp_id, f"{role.value} attempt failed: {record.last_error}")
-        if isinstance(decision, DropAgent) and self.run.pool.drop(agent, failure):
-            self.run.events.emit(AgentDropped(agent, failure.message))
-        elif isinstance(decision, ParkAgent):
-            self.run.events.emit(AgentParked(agent, self.run.pool.park(agent, decision.seconds)))
+        if isinstance(decision, ParkAgent):
+            self.run.pool.park(agent, failure)
         elif isinstance(decision, Retry):
             why = failure.kind.value
             self.run.events.emit(RetryPlanned(self.wp_id, role.value, agent, decision.delay, why))
-            await self._wait(decision.delay)
+            self.slot.give_back()
+            with self.run.pool.waiting(self.wp_id, self.candidates(role)):
+                await trio.sleep(decision.delay)
+            await self.slot.take()
 
-    async def _wait(self, seconds: float) -> None:
+    async def _wait_for(self, role: Role, choice: Choice) -> None:
         """Others may use the slot meanwhile: one agent's limit must not hold up the rest."""
         self.slot.give_back()
-        await trio.sleep(seconds)
+        while isinstance(choice, WaitForAgent):
+            self._tell(role, choice)
+            agents = choice.agents if choice.instead is None else (*choice.agents, choice.instead)
+            with self.run.pool.waiting(self.wp_id, agents):
+                await self.run.pool.pause(choice.until)
+            choice = self._choose(role)
         await self.slot.take()
+
+    def _tell(self, role: Role, choice: WaitForAgent) -> None:
+        if self._told != (role, choice.agents):
+            self._told = (role, choice.agents)
+            seconds = max(0.0, choice.until - self.run.pool.now())
+            self.run.events.emit(WaitingForAgents(self.wp_id, choice.agents, seconds, choice.instead))

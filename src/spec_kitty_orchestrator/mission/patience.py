@@ -6,9 +6,10 @@ from collections.abc import Callable
 
 from attrs import define, field
 
-from .rules import backoff
+from .rules import Rhythm
 
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 2.0, 60.0
+_PAUSES = Rhythm(FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS)
 
 HOST = ""
 """Stands for the host itself among those that are put off: when it breaks down it does so for all."""
@@ -38,7 +39,7 @@ class Patience:
         if self._quiet_since is None:
             self._quiet_since = now
         self._tries[who] = self._tries.get(who, 0) + 1
-        pause = backoff(self._tries[who], FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS)
+        pause = _PAUSES.after(self._tries[who])
         others = [until for each, until in self._until.items() if each not in (who, HOST)]
         soon = [until for until in others if _TOGETHER * pause <= until - now <= pause]
         self._until[who] = min(soon, default=now + pause)

@@ -62,7 +62,7 @@ class WpRecord:
         checked_commit: the last one on which all the project's own checks were green; `checked_by`: those.
         judged_commit: the one that is under review.
         verdict: what came of a review, until the host has heard of it.
-        approved_commit: the one that a reviewer approved.
+        approved_commit: the one that a reviewer approved; `approved_by`: that one.
         rejections: how often it was sent back from review.
         reviews: what earlier reviews asked for, the newest last.
         feedback: what the last reviewer asked to change, until that is handed over.
@@ -85,6 +85,7 @@ class WpRecord:
     judged_commit: str | None = None
     verdict: Reviewed | None = None
     approved_commit: str | None = None
+    approved_by: str | None = None
     rejections: int = 0
     reviews: list[str] = field(factory=list)
     feedback: str | None = None

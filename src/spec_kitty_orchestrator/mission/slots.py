@@ -44,6 +44,11 @@ class Slots:
         """Whether one more may start now."""
         return self.limiter.available_tokens > 0
 
+    @property
+    def are_idle(self) -> bool:
+        """Whether nobody is at work, nor waits for a place to be."""
+        return not self.limiter.borrowed_tokens and not self.limiter.statistics().tasks_waiting
+
 
 @define(eq=False)
 class Slot:

@@ -125,7 +125,6 @@ class WorkPackage:
         return await run_attempt(self.run, attempt)
 
     async def _hand_over(self, bench: Workbench, agent: str, final_text: str) -> Failure | None:
-        self.run.pool.worked(agent)
         self.record.finished_by = agent
         self.run.save(self.wp_id)
         _, refused = await self._objection(bench)
@@ -230,11 +229,10 @@ class WorkPackage:
     def _heed(self, review: Reviewed) -> Reviewed:
         """Keeps a verdict before the host is told: its feedback must reach the implementer in any case."""
         said, record = review.said, self.record
-        self.run.pool.worked(review.agent)
         record.verdict = review
         record.tallies.pop(Role.REVIEW, None)
         if said.approved:
-            record.approved_commit = review.commit
+            record.approved_commit, record.approved_by = review.commit, review.agent
         else:
             record.sent_back(review.commit, said.feedback)
         self.run.save(self.wp_id)

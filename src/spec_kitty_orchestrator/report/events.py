@@ -193,12 +193,16 @@ class RetryPlanned(WpEvent):
 
 @frozen
 class WaitingForAgents(WpEvent):
+    """`instead` could work at once, but made itself what is to be reviewed."""
+
     agents: tuple[str, ...]
     seconds: float
+    instead: str | None = None
 
     @property
     def line(self) -> str:
-        return f"{self.wp_id} waits {self.seconds:.0f} s for {', '.join(self.agents)} (at their limits)"
+        why = f", as {self.instead} made it itself" if self.instead else ""
+        return f"{self.wp_id} waits for {', '.join(self.agents)}, resting for {self.seconds:.0f} s{why}"
 
 
 @frozen
@@ -236,12 +240,16 @@ class AgentDropped(Event):
 
 @frozen
 class AgentParked(Event):
+    """`kind` is the failure kind; told when it is news, and when the rests grow."""
+
     agent: str
     seconds: float
+    kind: str
+    reason: str
 
     @property
     def line(self) -> str:
-        return f"{self.agent} is at its limit, rests for {self.seconds:.0f} s"
+        return f"{self.agent} rests for {self.seconds:.0f} s ({self.kind}): {self.reason}"
 
 
 @frozen

@@ -27,6 +27,7 @@ from ..report.board import Board, open_display
 from ..report.events import Notice, RunEnded, RunStarted
 from ..report.lines import Lines
 from ..report.stream import EventStream, JsonLines
+from ..report.times import clock_time
 from ..settings.loading import load_settings
 from .clock import SteadyClock
 from .lock import RunLock, run_lock
@@ -145,7 +146,7 @@ def open_run(
         saved=writer.saved,
         events=events,
         notes=Notes(host, events),
-        pool=new_pool(kit),
+        pool=new_pool(kit, events, state.resting, writer.mark),
         repository=repository or GitRepository(),
         slots=Slots(trio.CapacityLimiter(opened.settings.max_concurrent_wps)),
         left=state.left,
@@ -179,6 +180,8 @@ class Session:
         for agent_id, agent in self.opened.agents.items():
             if agent.program is None:
                 emit(Notice(f"{agent_id} is not installed; the run goes on without it"))
+            elif (rest := self.run.pool.remembered.get(agent_id)) is not None:
+                emit(Notice(f"{agent_id} rests until {clock_time(rest.until)}: {rest.message}"))
 
     async def run_mission(self) -> ExitCode:
         """The mission to its end, with its state on the disk and its lock in place."""

@@ -19,6 +19,7 @@ from attrs import define, evolve, field
 from ..converter import ALWAYS_SENT, Unreadable, read, unstructure
 from ..errors import StateFileError, UsageError
 from ..mission.records import INTERRUPTED, WpRecord
+from ..mission.rules import Rest
 from ..processes.identity import ProcessIdentity
 from ..report.times import utc_now
 from ..settings.values import Flags
@@ -57,6 +58,7 @@ class RunState:
     Attributes:
         checkout: where it runs; None in a file of release 1.0.0.
         left: what nobody could end beside what the attempts left, each as "pid name".
+        resting: agents at their limit, and until when; it is their account's, whatever the mission.
     """
 
     run_id: str
@@ -70,6 +72,7 @@ class RunState:
     reason: str = ""
     updated_at: str = ""
     left: list[str] = field(factory=list)
+    resting: dict[str, Rest] = field(factory=dict)
     work_packages: dict[str, WpRecord] = field(factory=dict)
     schema_version: Literal[2] = field(default=2, metadata=ALWAYS_SENT)
 
@@ -216,6 +219,8 @@ def begin_state(request: Request, slug: str, before: RunState | None) -> RunStat
         process=ProcessIdentity.of(os.getpid()),
         flags=request.flags,
     )
+    if before is not None:
+        state.resting = before.resting
     if same and before is not None:
         state.work_packages = {wp_id: old.for_a_new_run() for wp_id, old in before.work_packages.items()}
     return state

@@ -40,6 +40,12 @@ def problems_of(settings: Settings) -> list[Problem]:
         (("agents", "max_retries"), agents.max_retries, 0, 100),
         (("agents", "timeout_seconds"), agents.timeout_seconds, 1, None),
         (("agents", "idle_timeout_seconds"), agents.idle_timeout_seconds, 1, None),
+        (
+            ("agents", "independent_review_wait_seconds"),
+            agents.independent_review_wait_seconds,
+            0,
+            None,
+        ),
         (("host", "timeout_seconds"), settings.host.timeout_seconds, 5, None),
     ]
     ranges += [

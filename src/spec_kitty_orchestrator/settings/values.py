@@ -15,13 +15,19 @@ DEFAULT_AGENT = "claude-code"
 
 @frozen
 class AgentChoice:
-    """`agents:` who implements, who reviews, and how patient the run is with them. Times are seconds."""
+    """`agents:` who implements, who reviews, and how patient the run is with them. Times are seconds.
+
+    Attributes:
+        independent_review_wait_seconds: how long a reviewer that rests is waited for before the implementer
+            may review its own work.
+    """
 
     implementation: tuple[str, ...] = (DEFAULT_AGENT,)
     review: tuple[str, ...] = (DEFAULT_AGENT,)
     max_retries: int = 2
     timeout_seconds: float = 3600.0
     idle_timeout_seconds: float | None = None
+    independent_review_wait_seconds: float = 1800.0
     single_agent_mode: bool = False
     settings: Mapping[str, AgentSettings] = field(factory=dict)
     custom: Mapping[str, CustomAgent] = field(factory=dict)

@@ -64,7 +64,7 @@ EXPECTED: dict[str, dict[str, Usage | FailureKind]] = {
         "http401": AUTH,
         "http404-badmodel": BAD_MODEL,
         "http429": RATE_LIMIT,
-        "http429-quota": RATE_LIMIT,
+        "http429-quota": BUDGET,
         "oldtable": CRASHED,
     },
     "gemini": {
@@ -152,7 +152,7 @@ EXPECTED: dict[str, dict[str, Usage | FailureKind]] = {
         "http401": AUTH,
         "http404-badmodel": BAD_MODEL,
         "http429": RATE_LIMIT,
-        "http429-quota": RATE_LIMIT,
+        "http429-quota": BUDGET,
     },
 }
 CASES = [(agent_id, case) for agent_id, cases in EXPECTED.items() for case in cases]

@@ -6,7 +6,7 @@ from datetime import datetime, timezone
 
 import pytest
 
-from spec_kitty_orchestrator.agents import get_agent
+from spec_kitty_orchestrator.agents import all_agent_ids, get_agent
 from spec_kitty_orchestrator.agents.failure import Failure, classify
 from spec_kitty_orchestrator.agents.spec import FailureKind
 from spec_kitty_orchestrator.agents.transcript import AgentError, Transcript, open_reader
@@ -15,6 +15,10 @@ from spec_kitty_orchestrator.processes.ending import EndedBy, Ending
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=timezone.utc)
 CODEX = get_agent("codex")
 DONE = Transcript("done", complete=True)
+
+
+OVER_QUOTA = "You exceeded your current quota, please check your plan and billing details"
+HIGH_DEMAND = "We're currently experiencing high demand"
 
 
 def ended(by: EndedBy = EndedBy.EXITED, returncode: int | None = 0, signal: int | None = None) -> Ending:
@@ -66,15 +70,26 @@ def test_how_it_ended(ending: Ending, transcript: Transcript, expected: FailureK
         (AgentError("no", 404), "codex", FailureKind.BAD_MODEL),
         (AgentError("no", 429), "codex", FailureKind.RATE_LIMIT),
         (AgentError('{"code":"insufficient_quota"}', 429), "pi", FailureKind.BUDGET),
+        # Gemini's words for a limit of the free tier are the same; what tells a time is a limit.
+        (AgentError(f"{OVER_QUOTA}.", 429), "gemini", FailureKind.BUDGET),
+        (AgentError(f"{OVER_QUOTA}. Please retry in 34.5s.", 429), "gemini", FailureKind.RATE_LIMIT),
         (AgentError("no", 500), "codex", FailureKind.NETWORK),
         (AgentError("overloaded", 529), "claude-code", FailureKind.NETWORK),
         (AgentError("no", 400), "codex", FailureKind.CRASHED),
         (AgentError("rate_limit", code="rate_limit"), "claude-code", FailureKind.RATE_LIMIT),
-        (AgentError("", code="error_max_turns"), "claude-code", FailureKind.BUDGET),
-        (AgentError("", code="error_max_budget_usd"), "claude-code", FailureKind.BUDGET),
+        (AgentError("", code="error_max_turns"), "claude-code", FailureKind.ATTEMPT_LIMIT),
+        (AgentError("", code="error_max_budget_usd"), "claude-code", FailureKind.ATTEMPT_LIMIT),
+        (AgentError("unexpected status 403 Forbidden: no"), "codex", FailureKind.CRASHED),
         (AgentError("Claude AI usage limit reached|1772370000"), "claude-code", FailureKind.RATE_LIMIT),
         (AgentError("You've hit your usage limit."), "cursor", FailureKind.RATE_LIMIT),
         (AgentError("connect ECONNREFUSED 127.0.0.1:9"), "augment", FailureKind.NETWORK),
+        (AgentError('{"type":"overloaded_error","message":"Overloaded"}'), "opencode", FailureKind.NETWORK),
+        # What is told in prose only.
+        (AgentError(f"{HIGH_DEMAND}, which may cause temporary errors"), "codex", FailureKind.NETWORK),
+        (AgentError("Missing environment variable: `FAKE_KEY`."), "codex", FailureKind.AUTH),
+        (AgentError("Could not connect to local model provider at x"), "copilot", FailureKind.NETWORK),
+        (AgentError('Unknown model "fake" for provider "openai"'), "letta", FailureKind.BAD_MODEL),
+        (AgentError("Unexpected server error. Check server logs"), "opencode", FailureKind.CRASHED),
         # No word is enough by itself.
         (AgentError("the author of the rate table hit a limit in network.py"), "codex", FailureKind.CRASHED),
         (AgentError("wrote tests for error 429 and 401"), "claude-code", FailureKind.CRASHED),
@@ -97,6 +112,11 @@ def test_what_the_error_says(error: AgentError, agent_id: str, kind: FailureKind
         ("You've hit your session limit · resets 3pm (UTC)", 3 * 3600.0),
         ("5-hour limit reached ∙ resets 11:30am (Europe/Vienna)", 22.5 * 3600),
         ("You've hit your usage limit. Try again at 1:15 PM (UTC)", 4500.0),
+        # A time of day that has just passed is now.
+        ("resets 12pm (UTC)", 0.0),
+        ("resets 11:59am (UTC)", 0.0),
+        ("resets 11:50am (UTC)", 0.0),
+        ("resets 11:30am (UTC)", 23.5 * 3600),
         ("resets 3pm (Nowhere/Land)", None),
         ("resets 99pm (UTC)", None),
         ("try again later", None),
@@ -121,10 +141,75 @@ def test_an_error_on_stderr_is_found_among_the_noise() -> None:
     assert "docs" not in found.message
 
 
-def test_an_exit_status_with_a_meaning_of_its_own() -> None:
-    found = classify(get_agent("gemini"), ended(returncode=53), Transcript(stderr="?"))
+def test_a_time_of_day_is_not_yet_over_at_midnight() -> None:
+    late, early = (datetime(2026, 3, day, hour, 0, tzinfo=timezone.utc) for day, hour in ((1, 23), (2, 0)))
+    error = Transcript(error=AgentError("resets 12am (UTC)"))
+    waits = [classify(CODEX, ended(returncode=1), error, now) for now in (late, early)]
+    assert [wait.retry_after for wait in waits if wait is not None] == [3600.0, 0.0]
+
+
+@pytest.mark.parametrize(
+    ("agent_id", "returncode", "kind"),
+    [
+        ("gemini", 53, FailureKind.ATTEMPT_LIMIT),
+        ("gemini", 147, FailureKind.AUTH),  # 403
+        ("gemini", 247, FailureKind.NETWORK),  # 503
+        ("qwen", 53, FailureKind.ATTEMPT_LIMIT),
+        ("qwen", 55, FailureKind.ATTEMPT_LIMIT),
+    ],
+)
+def test_an_exit_status_with_a_meaning_of_its_own_outranks_all_words(
+    agent_id: str, returncode: int, kind: FailureKind
+) -> None:
+    words = "Error: connect ECONNREFUSED 127.0.0.1:9"
+    found = classify(get_agent(agent_id), ended(returncode=returncode), Transcript(stderr=words))
     assert found is not None
-    assert found.kind is FailureKind.BUDGET
+    assert found.kind is kind
+
+
+WARNINGS = [
+    "Warning: Could not fetch user MCP server configurations: HTTP error: 404 Not Found",
+    "Warning: Could not fetch user MCP server configurations: HTTP error: 401 Unauthorized",
+    "Warning: Could not fetch user MCP server configurations: connect ECONNREFUSED 127.0.0.1:9",
+    "2026-11-22T06:23:25.831984Z  WARN mcp: fetch failed, HTTP error: 404",
+    "(node:7) [DEP0040] DeprecationWarning: fetch failed",
+    "Ripgrep not available: spawn /usr/lib/rg EACCES. Falling back to built-in grep.",
+    "2026-11-22T06:23:25Z ERROR codex_core: failed to record rollout items: thread not found",
+]
+
+
+@pytest.mark.parametrize("agent_id", all_agent_ids())
+@pytest.mark.parametrize("warning", WARNINGS)
+def test_a_warning_on_stderr_has_no_consequence(agent_id: str, warning: str) -> None:
+    for stderr in (warning, f"{warning}\nError: it broke", f"Error: it broke\n{warning}"):
+        found = classify(get_agent(agent_id), ended(returncode=1), Transcript(stderr=stderr))
+        assert found is not None
+        assert found.kind is FailureKind.CRASHED
+        assert "it broke" in found.message or stderr == warning
+
+
+@pytest.mark.parametrize(
+    ("agent_id", "stderr", "kind"),
+    [
+        ("augment", "❌ Request failed: HTTP error: 403 Forbidden\n   ⎿ Request ID: 1", FailureKind.AUTH),
+        ("augment", "❌ Request failed: HTTP error: 503\n   ⎿ Request ID: 1", FailureKind.NETWORK),
+        ("augment", "❌ x exceeding retry timeout of 5s: Rate limited\n   ID", FailureKind.RATE_LIMIT),
+        ("augment", "fetching\nTypeError: fetch failed\n  [cause]: x\nbye", FailureKind.NETWORK),
+        ("augment", "  [cause]: Error: connect ECONNREFUSED 127.0.0.1:9\n    at x", FailureKind.NETWORK),
+        ("pi", 'Model "x/y" not found. Use --list-models to see them.\nbye', FailureKind.BAD_MODEL),
+        ("letta", 'Unknown model "x" for provider "y"\nbye', FailureKind.BAD_MODEL),
+        ("codex", "connect ECONNREFUSED 127.0.0.1:9", FailureKind.NETWORK),  # its last word of all
+        # Half an hour ago it mattered, and it was over.
+        ("codex", "trying again: ECONNREFUSED\nworking\nhit a snag", FailureKind.CRASHED),
+        ("gemini", 'Attempt 1 failed with status 429. {"error":{"code":429}}\nsnag', FailureKind.CRASHED),
+    ],
+)
+def test_words_on_stderr_count_where_the_line_is_the_error_itself(
+    agent_id: str, stderr: str, kind: FailureKind
+) -> None:
+    found = classify(get_agent(agent_id), ended(returncode=1), Transcript(stderr=stderr))
+    assert found is not None
+    assert found.kind is kind
 
 
 def test_a_long_message_is_cut() -> None:

@@ -11,23 +11,23 @@ from spec_kitty_orchestrator.agents.failure import Failure
 from spec_kitty_orchestrator.agents.spec import FailureKind
 from spec_kitty_orchestrator.mission.rules import (
     LIES_IN_THE_AGENT,
-    NETWORK_PATIENCE,
+    RETRIES,
     Ask,
     Availability,
     Decision,
-    DropAgent,
     LastPlace,
     NextAgent,
     NobodyLeft,
+    OwnWork,
     ParkAgent,
+    Rest,
     Retry,
     Tally,
     WaitForAgent,
     after_failure,
-    backoff,
     choose_agent,
     is_rework_allowed,
-    parking_seconds,
+    rest_seconds,
     reviewers,
 )
 
@@ -40,19 +40,15 @@ def failure(kind: FailureKind, retry_after: float | None = None) -> Failure:
 
 TABLE: list[tuple[FailureKind, int, Decision]] = [
     # kind, how many failures of it in a row, what follows when two retries are allowed
-    (K.NOT_INSTALLED, 1, DropAgent()),
-    (K.AUTH, 1, DropAgent()),
-    (K.BAD_MODEL, 1, DropAgent()),
-    (K.BUDGET, 1, NextAgent()),
-    (K.RATE_LIMIT, 1, ParkAgent(0.0)),
-    (K.RATE_LIMIT, 50, ParkAgent(0.0)),
-    (K.NETWORK, 1, Retry(2.0)),
-    (K.NETWORK, 5, Retry(32.0)),
-    (K.NETWORK, NETWORK_PATIENCE, Retry(60.0)),
-    (K.NETWORK, NETWORK_PATIENCE + 1, NextAgent()),
+    *[
+        (kind, count, ParkAgent())
+        for kind in (K.NOT_INSTALLED, K.AUTH, K.BAD_MODEL, K.BUDGET, K.RATE_LIMIT, K.NETWORK)
+        for count in (1, 50)
+    ],
     *[
         (kind, count, decision)
         for kind in (
+            K.ATTEMPT_LIMIT,
             K.TIMEOUT,
             K.STALLED,
             K.CRASHED,
@@ -86,14 +82,49 @@ def test_what_lies_in_the_agent_spends_no_retry(kind: FailureKind) -> None:
     assert Tally().after(kind).spent == 0
 
 
-def test_a_reset_time_that_was_told_is_kept_to() -> None:
-    decision = after_failure(failure(K.RATE_LIMIT, 3600.0), Tally(), 2, 0.0)
-    assert decision == ParkAgent(3600.0)
-    assert parking_seconds(3600.0, strikes=7) == 3600.0
+HOUR = 3600.0
 
 
-def test_resting_doubles_from_half_a_minute_to_a_quarter_of_an_hour() -> None:
-    assert [parking_seconds(0.0, n) for n in range(1, 8)] == [30, 60, 120, 240, 480, 900, 900]
+@pytest.mark.parametrize(
+    ("kind", "told", "rests"),
+    [
+        (K.NOT_INSTALLED, None, [5, 5, None]),
+        (K.NETWORK, None, [2, 4, 8, 16, 32, 64, 128, 256, 300, 300]),
+        (K.RATE_LIMIT, None, [30, 60, 120, 240, 480, 900, 900]),
+        *[(kind, None, [60, 900, 900]) for kind in (K.AUTH, K.BAD_MODEL, K.BUDGET)],
+        # What it told, and a margin; never sooner than without it, never later than in six hours.
+        (K.RATE_LIMIT, HOUR, [3605, 3605]),
+        (K.RATE_LIMIT, 0.1, [35, 65, 125, 245, 485, 905, 905]),
+        (K.RATE_LIMIT, 0.0, [35, 65]),
+        (K.RATE_LIMIT, 70 * HOUR, [6 * 3600, 6 * 3600]),
+        (K.NETWORK, 20.0, [25, 25]),
+        (K.BUDGET, 2 * HOUR, [7205]),
+    ],
+)
+def test_an_agent_rests_for(kind: FailureKind, told: float | None, rests: list[float | None]) -> None:
+    assert [rest_seconds(kind, told, strikes) for strikes in range(1, len(rests) + 1)] == rests
+
+
+@given(st.sampled_from(sorted(LIES_IN_THE_AGENT)), st.none() | st.floats(-1e9, 1e9), st.integers(1, 1000))
+def test_no_agent_is_asked_all_the_time_nor_forgotten(kind: FailureKind, told: float | None, n: int) -> None:
+    seconds = rest_seconds(kind, told, n)
+    assert seconds is None or 2 <= seconds <= 6 * HOUR
+
+
+@pytest.mark.parametrize(
+    ("kind", "strikes", "needed"),
+    [
+        (K.AUTH, 1, False),
+        (K.AUTH, 2, True),
+        (K.BUDGET, 2, True),
+        (K.BAD_MODEL, 3, True),
+        (K.RATE_LIMIT, 9, False),
+        (K.NETWORK, 9, False),
+        (K.NOT_INSTALLED, 2, False),
+    ],
+)
+def test_a_person_is_needed_once_it_failed_twice(kind: FailureKind, strikes: int, needed: bool) -> None:
+    assert Rest(0.0, kind, strikes).needs_a_person is needed
 
 
 @given(st.integers(0, 10_000), st.floats(0, 1))
@@ -101,23 +132,22 @@ def test_a_retry_never_waits_longer_than_a_minute(failures: int, jitter: float) 
     decision = after_failure(failure(K.CRASHED), Tally(spent=failures), 10_000, jitter)
     assert isinstance(decision, Retry)
     assert 2.0 <= decision.delay <= 60.0
-    assert backoff(failures, 2.0, 60.0) <= 60.0
+    assert RETRIES.after(failures) <= 60.0
 
 
-@given(st.lists(st.sampled_from([k for k in K if k is not K.RATE_LIMIT]), min_size=1), st.integers(0, 5))
+@given(st.lists(st.sampled_from(sorted(set(K) - LIES_IN_THE_AGENT)), min_size=1), st.integers(0, 5))
 def test_no_agent_is_asked_without_end(kinds: list[FailureKind], max_retries: int) -> None:
-    """Whatever it fails with, but for limits, which wait: after so many failures another one is asked."""
+    """Whatever it fails with, but for what lies in the agent: after so many failures another one is asked."""
     tally, asked = Tally(), 0
-    for kind in kinds * (NETWORK_PATIENCE + max_retries + 2):
+    for kind in kinds * (max_retries + 2):
         tally, asked = tally.after(kind), asked + 1
-        if not isinstance(after_failure(failure(kind), tally, max_retries, 0.5), Retry):
+        if isinstance(after_failure(failure(kind), tally, max_retries, 0.5), NextAgent):
             break
-    assert asked <= NETWORK_PATIENCE + 1 + max_retries + 1
+    assert asked == max_retries + 1
 
 
 GIVEN_UP = Tally(spent=3, given_up=K.CRASHED)
-OFFLINE = Tally(network=11, given_up=K.NETWORK)
-AUTH = failure(K.AUTH)
+AUTH, MISSING = failure(K.AUTH), failure(K.NOT_INSTALLED)
 
 CHOICES = {
     "the first one": ({}, {}, {}, Ask("a")),
@@ -128,16 +158,22 @@ CHOICES = {
     "whoever rests the shortest": ({}, {}, {"a": 50.0, "b": 30.0}, WaitForAgent(30.0, ("a", "b"))),
     "a resting one rather than none": ({"a": GIVEN_UP}, {}, {"b": 30.0}, WaitForAgent(30.0, ("b",))),
     "nobody, and it lies in the agents": (
-        {"b": OFFLINE},
-        {"a": AUTH},
         {},
-        NobodyLeft(False, ("a: it is auth", "b: given up after 11 failures, the last one: network")),
+        {"a": AUTH, "b": MISSING},
+        {},
+        NobodyLeft(False, ("a: it is auth", "b: it is not_installed")),
     ),
-    "nobody, and it lies in the work": (
+    "nobody, and a login would bring one back who has not tried": (
         {"b": GIVEN_UP},
         {"a": AUTH},
         {},
-        NobodyLeft(True, ("a: it is auth", "b: given up after 3 failures, the last one: crashed")),
+        NobodyLeft(False, ("a: it is auth", "b: given up after 3 failures, the last one: crashed")),
+    ),
+    "nobody, and it lies in the work": (
+        {"b": GIVEN_UP},
+        {"a": MISSING},
+        {},
+        NobodyLeft(True, ("a: it is not_installed", "b: given up after 3 failures, the last one: crashed")),
     ),
 }
 
@@ -149,17 +185,47 @@ def test_asked_next_is(
     assert choose_agent(("a", "b"), tallies, Availability(10.0, out, parked)) == expected
 
 
+OWN_CHOICES = {
+    "another, when it can": ({}, {}, Ask("a")),
+    "the other, which rests, is waited for": ({}, {"a": 50.0}, WaitForAgent(50.0, ("a",), "own")),
+    "but not for ever": ({}, {"a": 500.0}, WaitForAgent(100.0, ("a",), "own")),
+    "when both rest, for whoever can first": (
+        {},
+        {"a": 50.0, "own": 30.0},
+        WaitForAgent(30.0, ("a", "own")),
+    ),
+    "nobody is waited for when the other is out": ({"a": AUTH}, {}, Ask("own")),
+}
+
+
+@pytest.mark.parametrize(("out", "parked", "expected"), OWN_CHOICES.values(), ids=OWN_CHOICES.keys())
+def test_asked_to_review_is(out: dict[str, Failure], parked: dict[str, float], expected: object) -> None:
+    who = Availability(10.0, out, parked)
+    assert choose_agent(("a", "own"), {}, who, OwnWork("own", until=100.0)) == expected
+
+
+def test_once_it_was_waited_enough_the_implementer_reviews_its_own_work() -> None:
+    who = Availability(100.0, {}, {"a": 500.0})
+    assert choose_agent(("a", "own"), {}, who, OwnWork("own", until=100.0)) == Ask("own")
+
+
+def test_who_comes_after_the_implementer_is_not_waited_for() -> None:
+    """It changed what it was to judge."""
+    who = Availability(10.0, {}, {"last": 50.0})
+    assert choose_agent(("own", "last"), {}, who, OwnWork("own", until=100.0)) == Ask("own")
+
+
 def test_a_dropped_agent_keeps_its_reason_even_when_it_had_failed_before() -> None:
     choice = choose_agent(("a",), {"a": evolve(GIVEN_UP)}, Availability(0.0, {"a": AUTH}, {}))
     assert isinstance(choice, NobodyLeft)
     assert choice.reasons == ("a: it is auth",)
 
 
-def test_the_implementer_reviews_last_unless_one_agent_does_all() -> None:
-    assert reviewers(("a", "b", "c"), "a", single_agent=False) == ("b", "c", "a")
-    assert reviewers(("a",), "a", single_agent=False) == ("a",)
-    assert reviewers(("b", "c"), "a", single_agent=True) == ("a",)
-    assert reviewers(("a", "b", "c"), "b", ["a"], single_agent=False) == ("c", "b", "a")
+def test_the_implementer_reviews_last() -> None:
+    assert reviewers(("a", "b", "c"), "a") == ("b", "c", "a")
+    assert reviewers(("a",), "a") == ("a",)
+    assert reviewers(("b", "c"), "gone") == ("b", "c")
+    assert reviewers(("a", "b", "c"), "b", ["a"]) == ("c", "b", "a")
 
 
 @pytest.mark.parametrize(("rejections", "allowed"), [(1, True), (2, True), (3, False)])

@@ -29,7 +29,7 @@ HISTORY: list[events.Event] = [
     events.ProcessesSwept("WP01", "codex", ("12 sleep", "13 node")),
     events.ProcessesLeft("WP01", "codex", ("14 sudo",)),
     events.AgentDropped("codex", "not logged in"),
-    events.AgentParked("pi", 30.0),
+    events.AgentParked("pi", 30.0, "rate_limit", "too many requests"),
     events.WaitingForAgents("WP01", ("pi",), 30.0),
     events.VerdictGiven("WP01", "pi", "review/WP01/1-x", "changes_requested", "[bold] a.py:3", "0f" * 20),
     events.LaneChanged("WP02", "canceled", by_us=False),

@@ -10,8 +10,9 @@ from attrs import evolve
 
 from spec_kitty_orchestrator.agents import get_agent
 from spec_kitty_orchestrator.agents.agent import Agent
-from spec_kitty_orchestrator.agents.spec import Role
+from spec_kitty_orchestrator.agents.spec import FailureKind, Role
 from spec_kitty_orchestrator.errors import NoAgentCanWork, RunLocked, StateFileError, UsageError
+from spec_kitty_orchestrator.mission.rules import Rest
 from spec_kitty_orchestrator.processes.identity import ProcessIdentity
 from spec_kitty_orchestrator.run.lock import is_locked, run_lock
 from spec_kitty_orchestrator.run.opening import Request, check_role, find_repo_root
@@ -119,6 +120,13 @@ def test_a_new_run_keeps_what_an_earlier_one_of_the_mission_holds() -> None:
 @pytest.mark.parametrize("before", [a_run("other"), a_run("m", "somebody"), None])
 def test_what_another_mission_or_actor_holds_is_not_ours(before: RunState | None) -> None:
     assert begin_state(a_request(), "m", before).work_packages == {}
+
+
+@pytest.mark.parametrize("before", [a_run("m"), a_run("other"), a_run("m", "somebody")])
+def test_an_agent_at_its_limit_rests_on_whatever_the_mission(before: RunState) -> None:
+    before.resting["pi"] = Rest(1795000000.5, FailureKind.RATE_LIMIT, 2)
+    assert begin_state(a_request(), "m", before).resting == before.resting
+    assert "pi" in continue_state(before, "me").resting
 
 
 @pytest.mark.parametrize("status", [RunStatus.RUNNING, RunStatus.INTERRUPTED, RunStatus.STOPPED])

@@ -14,7 +14,7 @@ from spec_kitty_orchestrator.agents.transcript import Usage
 from spec_kitty_orchestrator.errors import StateFileError
 from spec_kitty_orchestrator.host.contract.lanes import Lane
 from spec_kitty_orchestrator.mission.records import AttemptRecord, WpRecord
-from spec_kitty_orchestrator.mission.rules import Tally
+from spec_kitty_orchestrator.mission.rules import Rest, Tally
 from spec_kitty_orchestrator.processes.identity import ProcessIdentity
 from spec_kitty_orchestrator.run.state import FILE_NAME, RunState, RunStatus, RunStore
 from spec_kitty_orchestrator.settings.values import Flags
@@ -32,10 +32,11 @@ def a_run() -> RunState:
         process=ProcessIdentity.of(os.getpid()),
         flags=Flags(impl_agent="codex", max_concurrent=2),
     )
+    state.resting["pi"] = Rest(1795000000.5, FailureKind.RATE_LIMIT, 2, "too many")
     record = state.record("WP01")
     record.holds_claim, record.implementer, record.rejections = True, "codex", 1
     record.feedback, record.refusal, record.last_error = "mend it", "unmarked", "crashed"
-    record.set_tally(Role.REVIEW, "pi", Tally(3, 1, FailureKind.CRASHED))
+    record.set_tally(Role.REVIEW, "pi", Tally(3, FailureKind.CRASHED))
     record.attempts.append(
         AttemptRecord(
             Role.IMPLEMENTATION,
@@ -180,8 +181,8 @@ def test_a_number_is_never_given_to_two_attempts() -> None:
 
 def test_a_run_that_goes_on_forgives_what_lay_in_the_agent() -> None:
     record = WpRecord()
-    record.set_tally(Role.REVIEW, "offline", Tally(0, 11, FailureKind.NETWORK))
-    record.set_tally(Role.REVIEW, "crashing", Tally(3, 0, FailureKind.CRASHED))
+    record.set_tally(Role.REVIEW, "offline", Tally(0, FailureKind.NETWORK))
+    record.set_tally(Role.REVIEW, "crashing", Tally(3, FailureKind.CRASHED))
     record.set_tally(Role.REVIEW, "once", Tally(1))
     record.forgive()
     assert set(record.tallies[Role.REVIEW]) == {"crashing", "once"}
