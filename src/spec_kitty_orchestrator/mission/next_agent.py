@@ -91,7 +91,8 @@ class AgentPicker:
         An attempt whose process did well can fail all the same: no verdict, or refused by the host.
         """
         record = self.run.record(self.wp_id)
-        record.attempts[-1].outcome, record.attempts[-1].message = failure.kind.value, failure.message
+        if record.attempts:  # what an earlier run finished may be refused only now
+            record.attempts[-1].outcome, record.attempts[-1].message = failure.kind.value, failure.message
         record.last_error = f"{agent}: {failure.kind.value}: {failure.message}"
         tally = record.tally(role, agent).after(failure.kind)
         if tally.spent:

@@ -37,7 +37,7 @@ class Turns:
 
 
 def place_in_lane(record: WpRecord, lane: Lane) -> int:
-    """Who goes first in a lane: 0 for one with work in its workspace, 1 with a claim alone, 2 with neither."""
+    """Who goes first in a lane: 0 with work in its workspace, 1 with a claim alone, 2 with neither."""
     if lane not in UNDER_WAY:
         return 2
     return 1 if record.claiming else 0
