@@ -60,10 +60,11 @@ class AgentPicker:
 
     def candidates(self, role: Role) -> tuple[str, ...]:
         """Who may take a role, in order."""
-        agents = self.run.settings.agents
+        agents, record = self.run.settings.agents, self.run.record(self.wp_id)
         if role is Role.IMPLEMENTATION:
-            return agents.implementation[:1] if agents.single_agent_mode else agents.implementation
-        record = self.run.record(self.wp_id)
+            named = agents.implementation[:1] if agents.single_agent_mode else agents.implementation
+            first = record.asked_agent or ""
+            return tuple(dict.fromkeys((first, *named))) if first in self.run.agents.known else named
         known = record.implementer in self.run.agents.known  # settings may have changed since
         implementer = record.implementer if known and record.implementer else agents.implementation[0]
         return reviewers(
