@@ -54,7 +54,8 @@ def resume(
     from ..settings.values import Asked
 
     root = find_repo_root(repo_root)
-    state = run_to_go_on_with(RunStore(root / KITTIFY), root, mission, actor)
+    store = RunStore(root / KITTIFY)
+    state = run_to_go_on_with(store, store.load(), mission, actor)
     if not state.is_resumable:
         raise UsageError(
             f"run {state.run_id} of mission {state.mission} has finished: {state.reason}",
@@ -77,7 +78,9 @@ def go_on(
     return supervise(request, resume=True)
 
 
-def run_to_go_on_with(store: RunStore, root: Path, mission: str | None, actor: str | None) -> RunState:
+def run_to_go_on_with(
+    store: RunStore, last: RunState | None, mission: str | None, actor: str | None
+) -> RunState:
     """The last run, or with `mission` (its slug, or the short id at its end) the last one of that mission.
 
     Raises:
@@ -87,18 +90,18 @@ def run_to_go_on_with(store: RunStore, root: Path, mission: str | None, actor: s
     from ..run.taking_up import find_run
 
     def is_meant(run: RunState) -> bool:
-        return mission is None or run.mission == mission or run.mission.endswith(f"-{mission}")
+        return run.mission == mission or run.mission.endswith(f"-{mission}")
 
-    last = store.load()
-    if mission is None:
-        state = last
-    else:
-        state, _ = find_run(store, last, lambda run: is_meant(run) and actor in (None, run.actor))
-        state = state or find_run(store, last, is_meant)[0]
+    def is_theirs(run: RunState) -> bool:
+        return is_meant(run) and actor in (None, run.actor)
+
+    state = last
+    if mission is not None:
+        state = find_run(store, last, is_theirs)[0] or find_run(store, last, is_meant)[0]
     if state is None:
         of_it = "" if mission is None else f" of mission {mission}"
         raise UsageError(
-            f"{root}: no run{of_it} to go on with",
+            f"{store.path.parent.parent}: no run{of_it} to go on with",
             remedy=f"start one: spec-kitty-orchestrator orchestrate --mission {mission or '...'}",
         )
     return state

@@ -49,5 +49,6 @@ def retry(
     from ..settings.values import Asked
 
     root = find_repo_root(repo_root)
-    state = run_to_go_on_with(RunStore(root / KITTIFY), root, mission, actor)
+    store = RunStore(root / KITTIFY)
+    state = run_to_go_on_with(store, store.load(), mission, actor)
     return go_on(state, actor, root, Asked(wp_ids, feedback=feedback.strip(), agent=agent), flags)

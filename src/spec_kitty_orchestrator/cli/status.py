@@ -36,13 +36,22 @@ def status(repo_root: Path | None, mission: str | None = None) -> ExitCode:
     Raises:
         UsageError: no project, no run of that mission, or a damaged state file.
     """
+    from ..errors import StateFileError
     from ..run.opening import KITTIFY, find_repo_root
     from ..run.state import RunStore
     from ..run.taking_up import kept_runs
 
     root = find_repo_root(repo_root)
     store = RunStore(root / KITTIFY)
-    state = store.load() if mission is None else run_to_go_on_with(store, root, mission, None)
+    try:
+        state = store.load()
+    except StateFileError as problem:
+        if mission is None:
+            raise
+        click.echo(f"the last run is left out: {problem.message}", err=True)
+        state = None
+    if mission is not None:
+        state = run_to_go_on_with(store, state, mission, None)
     if state is None:
         click.echo(f"No run in {root} yet.")
     else:
