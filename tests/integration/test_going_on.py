@@ -112,6 +112,17 @@ def test_flags_that_are_given_hold_for_the_next_time(half_way):
     assert state_of(half_way).flags == Flags("codex", "claude-code", 2)
 
 
+def test_a_flag_of_before_that_names_an_agent_no_longer_known_is_told_and_can_be_outranked(half_way):
+    half_way.settings({"agents": {"custom": {"mine": {"command": {"implementation": ["claude"]}}}}})
+    by_a_person(half_way, "WP02", "blocked")
+    assert half_way.run("resume", "--impl-agent", "mine").returncode == 1
+    half_way.settings({"agents": {"review": ["codex"]}})
+    ended = half_way.run("resume")
+    assert ended.returncode == 2, ended.text
+    assert "--impl-agent: agents.implementation[0]: unknown agent 'mine'" in ended.stderr
+    assert half_way.run("resume", "--impl-agent", "claude-code").returncode == 1
+
+
 def test_what_was_aborted_is_gone_on_with_and_that_is_said(arena):
     arena.agent("claude", {"WP01": {"implementation": [{"sleep": 600}, {}]}})
     stop_at_work_on(arena, "WP01")

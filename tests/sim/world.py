@@ -238,6 +238,7 @@ class World:
         self.writer = StateWriter(store, self.state, write_at_once)
         self.writer.mark()
         await self.writer.saved()
+        taken.is_stored()
         kit = opened.agent_kit(self.start, trio.Event())
         paper = PaperRepository(self.fake)
         run = evolve(open_run(opened, self.writer, kit, paper, self.host), jitter=lambda: 0.0)

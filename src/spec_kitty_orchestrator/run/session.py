@@ -95,6 +95,7 @@ async def _supervise(request: Request, stop: StopControl, display: Board | Lines
         writer = StateWriter(store, taken.state)
         writer.mark()
         await writer.saved()
+        await trio.to_thread.run_sync(taken.is_stored)
         lock.name_run(writer.state.run_id)
         adopt_orphans()
         run = open_run(opened, writer, opened.agent_kit(run_agent, stop.kill_now))

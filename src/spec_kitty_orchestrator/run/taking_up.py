@@ -26,10 +26,20 @@ KEPT_NAME = "run-state.json"
 
 @frozen
 class TakenUp:
-    """The state of this run, not stored yet, and what a person should know about how it came to it."""
+    """The state of this run, not stored yet, and what a person should know about how it came to it.
+
+    Attributes:
+        superseded: where it was kept until now.
+    """
 
     state: RunState
     notices: tuple[str, ...] = ()
+    superseded: Path | None = None
+
+    def is_stored(self) -> None:
+        """It is the last run's now: a copy that grows old must not be found when that is thrown away."""
+        if self.superseded is not None:
+            self.superseded.unlink(missing_ok=True)
 
 
 @frozen
@@ -73,6 +83,7 @@ def take_up(opened: Opened, store: RunStore, *, resume: bool) -> TakenUp:
     """
     request, slug, last = opened.request, opened.mission.mission_slug, store.load()
     before, notices = find_run(store, last, lambda run: (run.mission, run.actor) == (slug, request.actor))
+    superseded = _kept(store, before).path if before is not None and before is not last else None
     if before is None and resume:  # as somebody else than until now
         before, _ = find_run(store, last, lambda run: run.mission == slug)
     if last is not None and (last.mission, last.actor) != (slug, request.actor):
@@ -85,7 +96,7 @@ def take_up(opened: Opened, store: RunStore, *, resume: bool) -> TakenUp:
     else:
         state = begin_state(request, slug, before)
     state.checkout = Checkout.of(request.repo_root)
-    return TakenUp(state, notices)
+    return TakenUp(state, notices, superseded)
 
 
 def begin_state(request: Request, slug: str, before: RunState | None) -> RunState:
@@ -132,16 +143,20 @@ def _new_run_id() -> str:
     return f"{datetime.now(timezone.utc):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
 
 
+def _kept(store: RunStore, run: RunState) -> RunStore:
+    return RunStore(store.path.parent / "logs" / run.run_id, KEPT_NAME)
+
+
 def _keep(store: RunStore, last: RunState) -> None:
     """Puts the last run's state, as it is, where `kept_runs` finds it."""
-    kittify = store.path.parent
-    folder = kittify / "logs" / last.run_id
+    kept = _kept(store, last)
+    folder = kept.path.parent
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as problem:
         raise StateFileError(f"cannot make {folder}: {problem.strerror}") from problem
-    RunStore(folder, KEPT_NAME).write(store.path.read_text(encoding="utf-8"))
-    give_back(folder, kittify)
+    kept.write(store.path.read_text(encoding="utf-8"))
+    give_back(folder, store.path.parent)
 
 
 def how_to_come_back(run: RunState) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import cast
 
@@ -52,6 +53,7 @@ def begin(store: RunStore, mission: str, actor: str = "me", *, resume: bool = Fa
     first = MissionState(mission, None, "software-dev", {}, ())
     taken = take_up(Opened(request, Settings(), {}, cast(HostClient, None), first), store, resume=resume)
     store.save(taken.state)
+    taken.is_stored()
     return taken
 
 
@@ -83,18 +85,25 @@ def test_what_a_mission_holds_is_known_again_after_a_run_of_another_or_as_anothe
     state = begin(store, A, resume=resume).state
     assert state.record("WP01").holds_claim
     assert (state.run_id == before.run_id) is resume
-    assert [(run.mission, run.actor) for run in kept_runs(store.path.parent).runs] == [other, (A, "me")]
+    assert [(run.mission, run.actor) for run in kept_runs(store.path.parent).runs] == [other]
 
 
 def test_of_several_runs_of_a_mission_the_newest_is_known_again(store: RunStore) -> None:
-    store.save(a_run(run_id="older"))
+    for run_id, at in (("b", "2026-01-02"), ("c", "2026-01-03"), ("a", "2026-01-01")):
+        kept = RunStore(store.path.parent / "logs" / run_id, KEPT_NAME)
+        kept.path.parent.mkdir(parents=True)
+        kept.save(a_run(run_id=run_id))
+        kept.path.write_text(re.sub('"updated_at": "[^"]*"', f'"updated_at": "{at}"', kept.path.read_text()))
+    store.save(a_run(B))
+    assert begin(store, A, resume=True).state.run_id == "c"
+
+
+def test_what_goes_on_is_not_found_as_it_was_once_its_state_is_thrown_away(store: RunStore) -> None:
+    store.save(a_run())
     begin(store, B)
-    newer = begin(store, A, resume=True).state
-    newer.record("WP02").holds_claim = True
-    newer.run_id = "newer"
-    store.save(newer)
-    begin(store, B)
-    assert set(begin(store, A).state.work_packages) == {"WP01", "WP02"}
+    begin(store, A, resume=True)
+    store.delete()
+    assert begin(store, A).state.work_packages == {}
 
 
 def test_what_is_kept_says_how_to_go_on_with_it(store: RunStore) -> None:
