@@ -162,6 +162,20 @@ def test_agents_that_were_given_up_are_asked_again_when_a_person_asks_for_it(sin
         assert single.lanes() == {"WP01": lane}
 
 
+@pytest.mark.parametrize(("wishes", "lane"), [(Asked(), "blocked"), (Asked(("WP01",)), "done")])
+def test_what_was_sent_back_before_no_longer_counts_when_a_person_asks_for_it(
+    single: World, wishes: Asked, lane: str
+) -> None:
+    single.acts["WP01", "review"] = [reject("one"), reject("two")]
+    single.acts["WP01", "implementation"] = [Act(), Act(), Act(seconds=LONG)]
+    with pytest.raises(Stopped):
+        single.orchestrate(stop_after=400.0)
+    single.acts["WP01", "review"] = [reject("three")]
+    single.wishes = wishes
+    single.orchestrate()
+    assert single.lanes() == {"WP01": lane}
+
+
 def test_agents_that_the_settings_no_longer_name_are_no_trouble(single: World) -> None:
     single.with_agents(implementation=TWO, review=TWO)
     single.acts["WP01", "review"] = [Act(seconds=LONG)]
@@ -263,3 +277,4 @@ def test_unblocking_is_told_to_the_host_with_its_reason(single: World) -> None:
     assert unblocking[unblocking.index("--to") + 1] == "in_progress"
     assert "--force" not in unblocking
     assert LaneChanged("WP01", "in_progress", by_us=True) in single.events
+    assert not any(isinstance(event, LaneChanged) and not event.by_us for event in single.events)
