@@ -126,6 +126,34 @@ def test_what_a_person_says_of_work_that_is_up_for_review_reaches_its_reviewer(s
     assert "Use the other library." in single.prompts("WP01", "implementation")[1]
 
 
+@pytest.mark.parametrize("wishes", [Asked(("WP01",), feedback="Mind it."), Asked(("WP01",), agent="codex")])
+def test_work_that_was_ended_before_a_person_said_so_is_not_handed_over_as_it_is(
+    single: World, wishes: Asked
+) -> None:
+    single.host.faults["transition"] = [Fault.CRASH_BEFORE] * 200
+    with pytest.raises(Stopped):
+        single.orchestrate(stop_after=100.0)
+    single.host.faults.clear()
+    assert single.remember().record("WP01").finished_by
+    single.wishes = wishes
+    assert single.orchestrate().exit_code is ExitCode.ACCEPTED
+    assert len(implementers(single)) == 2
+
+
+def test_an_approval_that_the_host_has_not_heard_of_is_given_anew_when_a_person_says_more(
+    single: World,
+) -> None:
+    single.acts["WP01", "review"] = [Act(then=lambda: single.host.faults.update(transition=crashing))]
+    crashing: list[Fault | None] = [Fault.CRASH_BEFORE] * 200
+    with pytest.raises(Stopped):
+        single.orchestrate(stop_after=200.0)
+    single.host.faults.clear()
+    assert single.remember().record("WP01").verdict
+    single.wishes = Asked(("WP01",), feedback="Mind it.")
+    assert single.orchestrate().exit_code is ExitCode.ACCEPTED
+    assert len(single.prompts("WP01", "review")) == 2
+
+
 # Who is asked.
 
 

@@ -19,7 +19,9 @@ UNBLOCKED = "unblocked: a person asked for it to be tried again"
 
 
 async def carry_out(asked: Asked, run: RunContext, mission: MissionState) -> MissionState:
-    """Forgets what counts against those work packages, keeps what is said to them, and unblocks them.
+    """Forgets what counts against those work packages, keeps what is said of them, and unblocks them.
+
+    Work that was ended or approved before, and of which the host has not heard, is not enough then.
 
     Returns:
         the mission as it stands then. One that cannot be unblocked is told, and stays where it is.
@@ -45,7 +47,11 @@ async def carry_out(asked: Asked, run: RunContext, mission: MissionState) -> Mis
 def _tell(asked: Asked, run: RunContext, wp_id: str, lane: Lane) -> None:
     record = run.record(wp_id)
     record.asked_agent = asked.agent or record.asked_agent
+    if asked.feedback or asked.agent:
+        record.finished_by = None
     if asked.feedback:
+        if record.verdict is not None and record.verdict.said.approved:
+            record.verdict = None
         record.asked = f"The person who runs this mission says: {asked.feedback}"
         record.reviews = [*record.reviews, record.asked][-REVIEWS_KEPT:]
         if lane in (Lane.FOR_REVIEW, Lane.IN_REVIEW):
