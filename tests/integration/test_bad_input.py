@@ -219,9 +219,10 @@ def test_without_a_run_there_is_nothing_to_go_on_with(arena, command):
     assert "no run" in ended.text.lower()
 
 
-def test_a_run_that_has_finished_is_not_gone_on_with(arena, digest):
+def test_a_run_whose_mission_was_accepted_is_not_gone_on_with(arena, digest):
     mission, me = arena.project.mission, ProcessIdentity.of(os.getpid())
     finished = RunState("run-1", mission, "me", utc_now(), me, status=RunStatus.FINISHED, reason="all done")
+    finished.accepted = True
     RunStore(arena.root / ".kittify").save(finished)
     before = digest(arena.root)
 

@@ -17,7 +17,7 @@ from typing import Any
 import trio
 from attrs import define, evolve, field, frozen
 from conformance.fake.command_line import respond
-from conformance.fake.host import FakeHost
+from conformance.fake.host import FakeHost, new_mission
 from conformance.fake.in_process import InProcessHost, make_fake_project
 from conformance.fake.workspaces import PaperWorkspaces
 from trio.testing import MockClock
@@ -29,6 +29,7 @@ from spec_kitty_orchestrator.host.client import HostClient
 from spec_kitty_orchestrator.host.program import HostEndpoint
 from spec_kitty_orchestrator.host.workspace import Workspace
 from spec_kitty_orchestrator.mission.acceptance import MissionEnd
+from spec_kitty_orchestrator.mission.asked import carry_out
 from spec_kitty_orchestrator.mission.evidence import Evidence
 from spec_kitty_orchestrator.mission.mission import Mission
 from spec_kitty_orchestrator.processes.agent_process import Limits, OnStart, OutputSink
@@ -36,13 +37,14 @@ from spec_kitty_orchestrator.processes.ending import EndedBy, Ending
 from spec_kitty_orchestrator.processes.identity import ProcessIdentity
 from spec_kitty_orchestrator.processes.keeper import Command
 from spec_kitty_orchestrator.processes.starting import CommandNotStarted
-from spec_kitty_orchestrator.report.events import Event
+from spec_kitty_orchestrator.report.events import Event, Notice
 from spec_kitty_orchestrator.run.opening import KITTIFY, Opened, Request, named_agents
 from spec_kitty_orchestrator.run.session import open_run
-from spec_kitty_orchestrator.run.state import RunState, RunStore, begin_state, open_state
+from spec_kitty_orchestrator.run.state import RunState, RunStore
+from spec_kitty_orchestrator.run.taking_up import begin_state, take_up
 from spec_kitty_orchestrator.run.writer import StateWriter
 from spec_kitty_orchestrator.settings.loading import load_settings
-from spec_kitty_orchestrator.settings.values import Flags, Settings
+from spec_kitty_orchestrator.settings.values import Asked, Flags, Settings
 
 CAPTURES = Path(__file__).parents[1] / "data" / "captures"
 ACTOR = "the-run"
@@ -154,6 +156,7 @@ class World:
     Attributes:
         acts: (work package, role) → what its attempts do, in order; then `GOOD` for ever.
         agent_acts: agent id → the same for whatever it is asked, before `acts`.
+        actor, wishes, resume: who the next run is to the host, what it is asked for, whether it goes on.
         commands: the project's own commands that were run, in order.
         command_acts: how the next ones end: exit status, output, what happens meanwhile.
         weather: what befalls an agent that starts now, before all acts; asked with its id.
@@ -180,11 +183,14 @@ class World:
     programs: dict[str, Path | None] = field(factory=dict)
     state: RunState | None = None
     writer: StateWriter | None = None
+    actor: str = ACTOR
+    wishes: Asked = field(factory=Asked)
+    resume: bool = True
 
     @property
     def request(self) -> Request:
         """What the user asked for, by whom."""
-        return Request(self.fake.slug, ACTOR, self.root, environ={})
+        return Request(self.fake.slug, self.actor, self.root, environ={}, asked=self.wishes)
 
     @property
     def store(self) -> RunStore:
@@ -201,7 +207,7 @@ class World:
         return self
 
     def orchestrate(self, stop_after: float = A_DAY) -> MissionEnd:
-        """One run of the mission, which goes on with the last one, if there was one.
+        """One run of the mission, which goes on with its last one, if there was one and `resume` is so.
 
         Stopped after so many seconds of the clock, it raises Stopped.
         """
@@ -240,22 +246,25 @@ class World:
         host = HostClient(endpoint, request.mission, request.actor, self.host)
         first = await host.mission_state()
         opened = Opened(request, settings, self._agents(), host, first)
-        self.state = open_state(opened, store, resume=True)
+        taken = take_up(opened, store, resume=self.resume)
+        self.state = taken.state
         self.writer = StateWriter(store, self.state, write_at_once)
         self.writer.mark()
         await self.writer.saved()
+        taken.is_stored()
         kit = evolve(opened.agent_kit(self.start, trio.Event()), now=self.now)
         paper = PaperRepository(self.fake)
         run = evolve(open_run(opened, self.writer, kit, paper, self.host), jitter=lambda: 0.0)
         run.events.add(self.events.append)
-        return Mission(run, first)
+        self.events += map(Notice, taken.notices)
+        return Mission(run, await carry_out(self.wishes, run, first))
 
     def now(self) -> float:
         """The time of day."""
         return self.wall + trio.current_time()
 
     def _agents(self) -> dict[str, Agent]:
-        found = named_agents(self.settings.agents, {"PATH": ""})
+        found = named_agents(self.settings.agents, {"PATH": ""}, (self.wishes.agent,))
         programs = {agent_id: self.programs.get(agent_id, Path("/sim") / agent_id) for agent_id in found}
         return {agent_id: evolve(agent, program=programs[agent_id]) for agent_id, agent in found.items()}
 
@@ -339,6 +348,15 @@ class World:
             state.record(wp_id).holds_claim, state.record(wp_id).holds_review = claim, review
         self.store.save(state)
         return state
+
+    def plan(self, slug: str, *wp_ids: str) -> None:
+        """Another mission in the same repository; what is asked and arranged from here on is about it."""
+        self.fake.missions[slug] = new_mission(slug, [(wp_id, ()) for wp_id in wp_ids], {})
+        self.fake.slug = slug
+        for wp_id in wp_ids:
+            prompt = self.root / "kitty-specs" / slug / "tasks" / f"{wp_id}-thing.md"
+            prompt.parent.mkdir(parents=True, exist_ok=True)
+            prompt.write_text(f"# {wp_id}\n\nDo {wp_id}.\n")
 
     def stand(self, wp_id: str, lane: str, actor: str = ACTOR) -> None:
         """Has `actor` claim a work package, then puts it into a lane."""

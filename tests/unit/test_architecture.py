@@ -49,6 +49,7 @@ WRITES_FILES = {
     "report.stream": "events.jsonl",
     "run.lock": "the lock",
     "run.state": "the run state",
+    "run.taking_up": "the folder that another mission's run is kept in",
 }
 OPENS_NO_FILE = {"processes._keeper"}
 """Opens /dev/null for writing, for streams that are let go."""

@@ -59,7 +59,7 @@ def abort(cleanup: bool, repo_root: Path | None) -> ExitCode:
 
 
 def _record(root: Path, store: RunStore, state: RunState, say: Voice) -> str:
-    """A run that has finished stays so: there was nothing to stop, and there is nothing to go on with."""
+    """A run that has finished stays so: there was nothing to stop."""
     from ..run.state import RunStatus
 
     if state.checkout is not None and not state.belongs_to(root):

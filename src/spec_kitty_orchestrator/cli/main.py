@@ -21,6 +21,7 @@ from ..errors import ExitCode, UsageError, find_known
 COMMANDS = {
     "orchestrate": "orchestrate:orchestrate_command",
     "resume": "resume:resume_command",
+    "retry": "retry:retry_command",
     "status": "status:status_command",
     "abort": "abort:abort_command",
     "doctor": "doctor:doctor_command",

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -17,11 +19,27 @@ repo_root_option = click.option(
 )
 
 
+FLAGS = (
+    ("--impl-agent", str, "Agent that implements."),
+    ("--review-agent", str, "Agent that reviews."),
+    ("--max-concurrent", int, "Work packages with an agent at work at once."),
+)
+
+
+def flag_options(*defaults: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """The flags that outrank variables and file; `defaults` is what holds without each, for its help."""
+
+    def add(command: Callable[..., Any]) -> Callable[..., Any]:
+        for (name, kind, words), default in reversed([*zip(FLAGS, defaults, strict=True)]):
+            command = click.option(name, type=kind, help=f"{words}  [default: {default}]")(command)
+        return command
+
+    return add
+
+
 @click.command("orchestrate", short_help="Take a mission from planned to accepted.")
 @click.option("--mission", required=True, help="Slug, id or short id of the mission.")
-@click.option("--impl-agent", help="Agent that implements.  [default: claude-code]")
-@click.option("--review-agent", help="Agent that reviews.  [default: claude-code]")
-@click.option("--max-concurrent", type=int, help="Work packages with an agent at work at once.  [default: 4]")
+@flag_options("claude-code", "claude-code", "4")
 @click.option("--actor", default=DEFAULT_ACTOR, show_default=True, help="Who we are to the host.")
 @repo_root_option
 @click.option("--dry-run", is_flag=True, help="Check everything and print the plan; write nothing.")

@@ -1,46 +1,107 @@
-"""`resume`: goes on with the last run."""
+"""`resume`: goes on with the last run, or with the last one of a mission."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from ..errors import ExitCode
-from .orchestrate import repo_root_option
+from .orchestrate import flag_options, repo_root_option
+
+if TYPE_CHECKING:
+    from ..run.state import RunState, RunStore
+    from ..settings.values import Asked
+
+mission_option = click.option(
+    "--mission", help="Go on with the last run of this mission.  [default: with the last run]"
+)
+actor_option = click.option("--actor", help="Who we are to the host.  [default: as before]")
 
 
 @click.command("resume", short_help="Go on with the last run.")
-@click.option("--actor", help="Who we are to the host.  [default: as in the run that goes on]")
+@mission_option
+@click.option("--retry-blocked", is_flag=True, help="Unblock what we blocked, and try it again.")
+@flag_options("as before", "as before", "as before")
+@actor_option
 @repo_root_option
 @click.pass_context
-def resume_command(context: click.Context, actor: str | None, repo_root: Path | None) -> None:
-    """Go on with the last run, with the same mission, actor and flags."""
-    context.exit(resume(actor, repo_root))
+def resume_command(context: click.Context, /, **options: object) -> None:
+    """Go on with the last run, with the same mission, actor and flags.
+
+    Flags that are given outrank those of before, and are kept for the next time.
+    """
+    context.exit(resume(**options))  # type: ignore[arg-type]
 
 
-def resume(actor: str | None, repo_root: Path | None) -> ExitCode:
-    """Runs the command.
+def resume(
+    mission: str | None = None,
+    actor: str | None = None,
+    repo_root: Path | None = None,
+    retry_blocked: bool = False,
+    **flags: str | int | None,
+) -> ExitCode:
+    """Runs the command; `flags` are the fields of `Flags`, None for one that is not given.
 
     Raises:
         UsageError: there is no run to go on with.
         OrchestratorError: it could not be started, or the host broke.
     """
     from ..errors import UsageError
-    from ..run.opening import KITTIFY, Request, find_repo_root
-    from ..run.session import supervise
+    from ..run.opening import KITTIFY, find_repo_root
     from ..run.state import RunStore
+    from ..settings.values import Asked
 
     root = find_repo_root(repo_root)
-    state = RunStore(root / KITTIFY).load()
-    if state is None:
-        raise UsageError(
-            f"{root}: no run to go on with",
-            remedy="start one: spec-kitty-orchestrator orchestrate --mission ...",
-        )
-    if not state.status.is_resumable:
+    store = RunStore(root / KITTIFY)
+    state = run_to_go_on_with(store, store.load(), mission, actor)
+    if not state.is_resumable:
         raise UsageError(
             f"run {state.run_id} of mission {state.mission} has finished: {state.reason}",
             remedy=f"start a new one: spec-kitty-orchestrator orchestrate --mission {state.mission}",
         )
-    return supervise(Request(state.mission, actor or state.actor, root, state.flags), resume=True)
+    return go_on(state, actor, root, Asked(retry_blocked=retry_blocked), flags)
+
+
+def go_on(
+    state: RunState, actor: str | None, root: Path, asked: Asked, flags: dict[str, str | int | None]
+) -> ExitCode:
+    """Goes on with a run; flags that are given outrank those of before. Raises OrchestratorError."""
+    from ..run.opening import Request
+    from ..run.session import supervise
+    from ..settings.values import Flags
+
+    given = Flags(**flags).over(state.flags)  # type: ignore[arg-type]
+    agents = tuple(record.asked_agent for record in state.work_packages.values() if record.asked_agent)
+    request = Request(state.mission, actor or state.actor, root, given, asked=asked, agents=agents)
+    return supervise(request, resume=True)
+
+
+def run_to_go_on_with(
+    store: RunStore, last: RunState | None, mission: str | None, actor: str | None
+) -> RunState:
+    """The last run, or with `mission` (its slug, or the short id at its end) the last one of that mission.
+
+    Raises:
+        UsageError: there is none.
+    """
+    from ..errors import UsageError
+    from ..run.taking_up import find_run
+
+    def is_meant(run: RunState) -> bool:
+        return run.mission == mission or run.mission.endswith(f"-{mission}")
+
+    def is_theirs(run: RunState) -> bool:
+        return is_meant(run) and actor in (None, run.actor)
+
+    state = last
+    if mission is not None:
+        state = find_run(store, last, is_theirs)[0] or find_run(store, last, is_meant)[0]
+    if state is None:
+        of_it = "" if mission is None else f" of mission {mission}"
+        raise UsageError(
+            f"{store.path.parent.parent}: no run{of_it} to go on with",
+            remedy=f"start one: spec-kitty-orchestrator orchestrate --mission {mission or '...'}",
+        )
+    return state

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,6 +10,7 @@ import click
 
 from ..errors import ExitCode
 from .orchestrate import repo_root_option
+from .resume import run_to_go_on_with
 
 COMMIT_SHOWN = 12  # of its digits; the state file has them all
 
@@ -17,34 +19,59 @@ if TYPE_CHECKING:
 
 
 @click.command("status", short_help="Show the last run.")
+@click.option("--mission", help="Show the last run of this mission.  [default: the last run]")
 @repo_root_option
 @click.pass_context
-def status_command(context: click.Context, repo_root: Path | None) -> None:
+def status_command(context: click.Context, mission: str | None, repo_root: Path | None) -> None:
     """Show the last run: is it alive, and per work package the agents, retries, last error and logs.
 
     Reads our own file only; where a work package stands is the host's to say (mission-state).
     """
-    context.exit(status(repo_root))
+    context.exit(status(repo_root, mission))
 
 
-def status(repo_root: Path | None) -> ExitCode:
+def status(repo_root: Path | None, mission: str | None = None) -> ExitCode:
     """Runs the command.
 
     Raises:
-        UsageError: no project, or a damaged state file.
+        UsageError: no project, no run of that mission, or a damaged state file.
     """
+    from ..errors import StateFileError
     from ..run.opening import KITTIFY, find_repo_root
     from ..run.state import RunStore
+    from ..run.taking_up import kept_runs
 
     root = find_repo_root(repo_root)
-    state = RunStore(root / KITTIFY).load()
+    store = RunStore(root / KITTIFY)
+    try:
+        state = store.load()
+    except StateFileError as problem:
+        if mission is None:
+            raise
+        click.echo(f"the last run is left out: {problem.message}", err=True)
+        state = None
+    if mission is not None:
+        state = run_to_go_on_with(store, state, mission, None)
     if state is None:
         click.echo(f"No run in {root} yet.")
-        return ExitCode.ACCEPTED
-    for line in head_lines(state, root):
+    else:
+        for line in head_lines(state, root):
+            click.echo(line)
+        _print_table(state)
+    for line in _of_others(kept_runs(root / KITTIFY).runs, state):
         click.echo(line)
-    _print_table(state)
     return ExitCode.ACCEPTED
+
+
+def _of_others(kept: Iterable[RunState], shown: RunState | None) -> Iterator[str]:
+    """A line for the newest run of each other mission or actor that is not finished."""
+    from ..run.taking_up import how_to_come_back
+
+    told = {(shown.mission, shown.actor)} if shown is not None else set()
+    for run in kept:
+        if (run.mission, run.actor) not in told and run.is_unfinished:
+            yield how_to_come_back(run)
+        told.add((run.mission, run.actor))
 
 
 def head_lines(state: RunState, root: Path) -> list[str]:
@@ -64,6 +91,8 @@ def _how_it_stands(state: RunState, root: Path) -> str:
 
     if state.checkout is not None and not state.belongs_to(root):
         return f"ran in {state.checkout.root}, and its state was copied here"
+    if state.status is RunStatus.FINISHED:
+        return "finished, the mission is accepted" if state.accepted else "finished, with something left"
     if state.status is not RunStatus.RUNNING:
         return str(state.status.value)
     if state.process.is_alive():

@@ -73,13 +73,15 @@ class AgentPicker:
         return choose_agent(self.candidates(role), tallies, pool.availability(self.wp_id), own)
 
     def candidates(self, role: Role) -> tuple[str, ...]:
-        """Who may take a role, in order; always some whom the settings name."""
-        agents = self.run.settings.agents
+        """Who may take a role, in order: whom a person asked for, then those whom the settings name."""
+        agents, record = self.run.settings.agents, self.run.record(self.wp_id)
+        if role is Role.IMPLEMENTATION:
+            named = agents.implementation[:1] if agents.single_agent_mode else agents.implementation
+            first = record.asked_agent or ""
+            return tuple(dict.fromkeys((first, *named))) if first in self.run.agents.known else named
         if agents.single_agent_mode:
             return agents.implementation[:1]
-        if role is Role.IMPLEMENTATION:
-            return agents.implementation
-        return reviewers(agents.review, self._implementer(), self.run.record(self.wp_id).last_reviewers)
+        return reviewers(agents.review, self._implementer(), record.last_reviewers)
 
     def _implementer(self) -> str:
         """Who made it, as far as is known; an earlier run may have had agents that the settings lack now."""

@@ -52,6 +52,7 @@ class WpRecord:
         holds_claim: the host has given the work to us, or was asked to.
         holds_review: the host has given the review to us, or was asked to.
         claiming: the host was asked for a claim, and where its work begins is not noted yet.
+        cut_off: the run before this one was cut off with an agent at work on it.
         blocked: it is we who blocked it; whoever unblocks it becomes its holder at the host (3.2.7), and
             wants it gone on with all the same.
         finished_by: the agent that ended its work well, until that is handed over, refused or taken from it.
@@ -67,6 +68,8 @@ class WpRecord:
         reviews: what earlier reviews asked for, the newest last.
         feedback: what the last reviewer asked to change, until that is handed over.
         refusal: why the work was not taken for review, until it is.
+        asked: what a person asked of it when it was gone on with, until that is handed over.
+        asked_agent: the agent that a person asked to implement it next, until it is handed over.
         last_reviewers: who takes the last place among the reviewers, having changed what it was to judge.
         tallies: failures by role and agent since that role was last brought to an end.
     """
@@ -74,6 +77,7 @@ class WpRecord:
     holds_claim: bool = False
     holds_review: bool = False
     claiming: bool = False
+    cut_off: bool = False
     blocked: bool = False
     finished_by: str | None = None
     implementer: str | None = None
@@ -90,6 +94,8 @@ class WpRecord:
     reviews: list[str] = field(factory=list)
     feedback: str | None = None
     refusal: str | None = None
+    asked: str | None = None
+    asked_agent: str | None = None
     last_error: str | None = None
     last_reviewers: list[str] = field(factory=list)
     tallies: dict[Role, dict[str, Tally]] = field(factory=dict)
@@ -106,14 +112,17 @@ class WpRecord:
     @property
     def was_at_work(self) -> bool:
         """Its last run was cut off with an agent at work, or before the host heard of its end."""
-        if not self.attempts or not (self.holds_claim or self.holds_review):
+        if not (self.holds_claim or self.holds_review):
             return False
+        if not self.attempts:
+            return self.cut_off
         last = self.attempts[-1]
-        return last.outcome == INTERRUPTED or (last.role, last.outcome) == (Role.IMPLEMENTATION, SUCCEEDED)
+        ended = last.outcome or INTERRUPTED
+        return ended == INTERRUPTED or (last.role, ended) == (Role.IMPLEMENTATION, SUCCEEDED)
 
     def taken_over(self, how: str) -> None:
         """Somebody else has moved it: what we were about to do is no longer ours to do."""
-        self.holds_claim = self.holds_review = False
+        self.holds_claim = self.holds_review = self.blocked = False
         self.finished_by = self.verdict = None
         self.last_error = how
 
@@ -125,7 +134,13 @@ class WpRecord:
 
     def for_a_new_run(self) -> WpRecord:
         """What a new run of the same mission keeps: whose it is, its commits, what must still be heeded."""
-        return evolve(self, rejections=0, last_error=None, last_reviewers=[], tallies={}, attempts=[])
+        forgotten = evolve(self, rejections=0, last_error=None, last_reviewers=[], tallies={}, attempts=[])
+        return evolve(forgotten, cut_off=self.was_at_work, asked_agent=None)
+
+    def forget_failures(self) -> None:
+        """A person wants it tried again: nothing counts against it, or against an agent's work on it."""
+        self.rejections = 0
+        self.tallies.clear()
 
     def sent_back(self, commit: str, words: str) -> None:
         """A review asks for changes to a commit."""

@@ -110,6 +110,7 @@ class WorkPackage:
             seen = await bench.look()
             to_heed = (
                 self.record.feedback,
+                self.record.asked,
                 self.record.refusal,
                 branch_objection(seen, bench.workspace.branch),
             )
@@ -146,6 +147,7 @@ class WorkPackage:
             return refused
         self.record.implementer = agent
         self.record.feedback = self.record.refusal = None
+        self.record.asked = self.record.asked_agent = None
         self.record.tallies.pop(Role.IMPLEMENTATION, None)
         self.run.save(self.wp_id)
         return None

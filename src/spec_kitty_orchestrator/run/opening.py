@@ -21,20 +21,27 @@ from ..mission.context import AgentKit, policy_for
 from ..processes.agent_process import RunAgent
 from ..processes.open_files import most_open_files, open_files_for
 from ..settings.loading import load_settings
-from ..settings.values import AgentChoice, Flags, Settings
+from ..settings.values import AgentChoice, Asked, Flags, Settings
+from .asking import check_asked_agent, check_asked_work_packages
 
 KITTIFY = ".kittify"
 
 
 @frozen
 class Request:
-    """What the user asked for; `mission` is empty to go on with the last run."""
+    """What the user asked for.
+
+    Attributes:
+        asked: of single work packages; and `agents`, who may be asked for some beside those of the settings.
+    """
 
     mission: str
     actor: str
     repo_root: Path
     flags: Flags = field(factory=Flags)
     environ: Mapping[str, str] = field(factory=lambda: dict(os.environ))
+    asked: Asked = field(factory=Asked)
+    agents: tuple[str, ...] = ()
 
 
 @frozen
@@ -89,7 +96,8 @@ async def check_everything(request: Request) -> Opened:
     """
     settings = load_settings(request.repo_root / KITTIFY, request.environ, request.flags)
     check_open_files(settings.max_concurrent_wps)
-    agents = named_agents(settings.agents, request.environ)
+    agents = named_agents(settings.agents, request.environ, (*request.agents, request.asked.agent))
+    check_asked_agent(request.asked, settings, agents)
     for role in Role:
         chosen = getattr(settings.agents, role.value)
         check_role(role, chosen, agents)
@@ -101,6 +109,7 @@ async def check_everything(request: Request) -> Opened:
     await host.contract_version()
     mission = await host.mission_state()
     host.mission = mission.mission_slug
+    check_asked_work_packages(request.asked, mission)
     return Opened(request, settings, agents, host, mission)
 
 
@@ -114,10 +123,12 @@ def check_open_files(agents: int) -> None:
         )
 
 
-def named_agents(choice: AgentChoice, environ: Mapping[str, str]) -> dict[str, Agent]:
-    """The agents that the settings name, by their ids, as they are on this machine."""
+def named_agents(
+    choice: AgentChoice, environ: Mapping[str, str], also: tuple[str | None, ...] = ()
+) -> dict[str, Agent]:
+    """The agents that the settings name, and those of `also` that are known, by id, as they are here."""
     known = known_agents(choice.custom)
-    named = dict.fromkeys((*choice.implementation, *choice.review))
+    named = dict.fromkeys((*choice.implementation, *choice.review, *(each for each in also if each in known)))
     return {
         agent: Agent(
             known[agent], find_binary(known[agent], environ), choice.settings.get(agent, AgentSettings())

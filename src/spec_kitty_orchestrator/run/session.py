@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 
 import click
 import trio
@@ -14,6 +15,7 @@ from ..host.client import HostClient
 from ..host.notes import Notes
 from ..host.program import Runner
 from ..mission.acceptance import MissionEnd
+from ..mission.asked import carry_out
 from ..mission.context import AgentKit, RunContext, new_pool
 from ..mission.evidence import GitRepository, Repository
 from ..mission.mission import Mission
@@ -34,8 +36,9 @@ from .lock import RunLock, run_lock
 from .opening import KITTIFY, Opened, Request, check_everything
 from .ownership import give_back
 from .plan import plan_lines
-from .state import RunState, RunStatus, RunStore, open_state
+from .state import RunState, RunStatus, RunStore
 from .stopping import StopControl, exit_hard_when_late
+from .taking_up import take_up
 from .writer import StateWriter
 
 MEND_SECONDS = 1.0
@@ -88,15 +91,18 @@ async def _supervise(request: Request, stop: StopControl, display: Board | Lines
         # What a killed run left in flight must not land after the host was asked how things stand.
         swept = await _sweep(before, request, stop.grace)
         opened = await check_everything(request)
-        writer = StateWriter(store, open_state(opened, store, resume=resume))
+        taken = await trio.to_thread.run_sync(partial(take_up, opened, store, resume=resume))
+        taken.state.left = list(dict.fromkeys((*taken.state.left, *swept.left)))
+        writer = StateWriter(store, taken.state)
         writer.mark()
         await writer.saved()
+        await trio.to_thread.run_sync(taken.is_stored)
         lock.name_run(writer.state.run_id)
         adopt_orphans()
         run = open_run(opened, writer, opened.agent_kit(run_agent, stop.kill_now))
-        session = Session(opened, writer, lock, stop, run, swept.left)
+        session = Session(opened, writer, lock, stop, run)
         async with session.recording(display):
-            session.tell_what_begins(swept, resumed=resume)
+            session.tell_what_begins(swept, taken.notices, resumed=resume)
             if before is not None and not before.belongs_to(request.repo_root):
                 run.events.emit(Notice(f"{_is_a_copy(before)}; nothing of that run is touched"))
             return await session.run_mission()
@@ -156,27 +162,25 @@ def open_run(
 
 @frozen
 class Session:
-    """A run that has been opened: what it works with, what it remembers, and what stops it.
-
-    `left` is what its predecessor left and could not be ended.
-    """
+    """A run that has been opened: what it works with, what it remembers, and what stops it."""
 
     opened: Opened
     writer: StateWriter
     lock: RunLock
     stop: StopControl
     run: RunContext
-    left: tuple[str, ...] = ()
 
-    def tell_what_begins(self, swept: Swept, *, resumed: bool) -> None:
-        """The first events: the run, what its predecessor left behind, who is missing."""
+    def tell_what_begins(self, swept: Swept, notices: tuple[str, ...], *, resumed: bool) -> None:
+        """The first events: the run, how it came about, what its predecessors left behind, who is missing."""
         state, emit = self.writer.state, self.run.events.emit
         lanes = {wp.wp_id: wp.lane.value for wp in self.opened.mission.work_packages}
         emit(RunStarted(state.run_id, state.mission, state.actor, lanes, resumed))
+        for notice in notices:
+            emit(Notice(notice))
         for survivor in swept.ended:
             emit(Notice(f"ended what the last run left behind: {survivor}"))
-        for survivor in swept.left:
-            emit(Notice(f"WARNING: the last run left what could NOT be ended: {survivor}"))
+        for survivor in still_running(state.known_left()):
+            emit(Notice(f"WARNING: an earlier run left what could NOT be ended: {survivor}"))
         for agent_id, agent in self.opened.agents.items():
             if agent.program is None:
                 emit(Notice(f"{agent_id} is not installed; the run goes on without it"))
@@ -188,8 +192,10 @@ class Session:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self.writer.keep)
             nursery.start_soon(self._stay_known)
-            end = await Mission(self.run, self.opened.mission).orchestrate()
+            first = await carry_out(self.opened.request.asked, self.run, self.opened.mission)
+            end = await Mission(self.run, first).orchestrate()
             nursery.cancel_scope.cancel()
+        self.writer.state.accepted = end.exit_code is ExitCode.ACCEPTED
         finished = end.exit_code in (ExitCode.ACCEPTED, ExitCode.ATTENTION)
         return await self._end(RunStatus.FINISHED if finished else RunStatus.STOPPED, end)
 
@@ -222,7 +228,7 @@ class Session:
 
     async def _end(self, status: RunStatus, end: MissionEnd) -> ExitCode:
         state = self.writer.state
-        end = end.with_left(still_running(dict.fromkeys((*self.left, *state.known_left()))))
+        end = end.with_left(still_running(dict.fromkeys(state.known_left())))
         state.status, state.reason = status, "\n".join(end.lines)
         try:
             await self.writer.save_at_last()

@@ -8,23 +8,20 @@ from __future__ import annotations
 import enum
 import json
 import os
-import secrets
 from collections.abc import Iterable
-from datetime import datetime, timezone
 from pathlib import Path
 from typing import Literal
 
 from attrs import define, evolve, field
 
 from ..converter import ALWAYS_SENT, Unreadable, read, unstructure
-from ..errors import StateFileError, UsageError
-from ..mission.records import INTERRUPTED, WpRecord
+from ..errors import StateFileError
+from ..mission.records import WpRecord
 from ..mission.rules import Rest
 from ..processes.identity import ProcessIdentity
 from ..report.times import utc_now
 from ..settings.values import Flags
 from .checkout import Checkout
-from .opening import Opened, Request
 from .ownership import keep_owner, owner_of
 
 SCHEMA_VERSION = 2
@@ -40,16 +37,6 @@ class RunStatus(str, enum.Enum):
     STOPPED = "stopped"
     FINISHED = "finished"
 
-    @property
-    def is_resumable(self) -> bool:
-        """Whether `resume` has something to go on with."""
-        return self is not RunStatus.FINISHED
-
-    @property
-    def is_unfinished(self) -> bool:
-        """Whether forgetting the run would lose something that nobody has given up."""
-        return self in (RunStatus.RUNNING, RunStatus.INTERRUPTED, RunStatus.STOPPED)
-
 
 @define
 class RunState:
@@ -57,6 +44,7 @@ class RunState:
 
     Attributes:
         checkout: where it runs; None in a file of release 1.0.0.
+        accepted: the host has accepted the mission: nothing is left to go on with.
         left: what nobody could end beside what the attempts left, each as "pid name".
         resting: agents at their limit, and until when; it is their account's, whatever the mission.
     """
@@ -69,6 +57,7 @@ class RunState:
     checkout: Checkout | None = None
     flags: Flags = field(factory=Flags)
     status: RunStatus = field(default=RunStatus.RUNNING, metadata=ALWAYS_SENT)
+    accepted: bool = False
     reason: str = ""
     updated_at: str = ""
     left: list[str] = field(factory=list)
@@ -85,20 +74,30 @@ class RunState:
         attempts = [attempt for record in self.work_packages.values() for attempt in record.attempts]
         return [*self.left, *(name for attempt in attempts for name in attempt.left)]
 
+    @property
+    def is_resumable(self) -> bool:
+        """Whether there is something to go on with."""
+        return not self.accepted
+
+    @property
+    def is_unfinished(self) -> bool:
+        """Whether something is left to do that nobody has given up."""
+        return self.is_resumable and self.status is not RunStatus.ABORTED
+
     def belongs_to(self, repo_root: Path) -> bool:
         """Whether it ran in this very checkout, not in the one that this is a copy of."""
         return Checkout.of(repo_root).is_same(self.checkout)
 
 
 class RunStore:
-    """Reads and writes the state file.
+    """Reads and writes a state file; by default the last run's.
 
     What is written is the whole file, but only what changed is turned into JSON anew: the cost of a run
     stays linear in its work packages. A live run writes through a `StateWriter`.
     """
 
-    def __init__(self, kittify_dir: Path) -> None:
-        self.path = kittify_dir / FILE_NAME
+    def __init__(self, folder: Path, name: str = FILE_NAME) -> None:
+        self.path = folder / name
         self._records: dict[str, str] = {}
 
     def load(self) -> RunState | None:
@@ -174,72 +173,6 @@ class RunStore:
             ) from problem
 
 
-def open_state(opened: Opened, store: RunStore, *, resume: bool) -> RunState:
-    """The state of this run, not stored yet: with `resume` the last run's, if there was one, else a new one.
-
-    What was copied here with its project goes on as a run of its own: the other one may be alive.
-
-    Raises:
-        UsageError: an unfinished run of another mission would be forgotten.
-        StateFileError: the state cannot be read.
-    """
-    request, before = opened.request, store.load()
-    if resume and before is not None:
-        is_copy = not before.belongs_to(request.repo_root)
-        state = continue_state(before, request.actor)
-        state.run_id = new_run_id() if is_copy else state.run_id
-    else:
-        state = begin_state(request, opened.mission.mission_slug, before)
-    state.checkout = Checkout.of(request.repo_root)
-    return state
-
-
-def new_run_id() -> str:
-    """An id for a run, whose beginning sorts by time."""
-    return f"{datetime.now(timezone.utc):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
-
-
-def begin_state(request: Request, slug: str, before: RunState | None) -> RunState:
-    """The state of a new run; what an earlier run of this mission, as this actor, holds stays held.
-
-    Raises:
-        UsageError: an unfinished run of another mission would be forgotten.
-    """
-    same = before is not None and (before.mission, before.actor) == (slug, request.actor)
-    if before is not None and before.mission != slug and before.status.is_unfinished:
-        raise UsageError(
-            f"run {before.run_id} of mission {before.mission} is not finished",
-            remedy="go on with it (resume) or give it up (abort), then start this one",
-        )
-    state = RunState(
-        run_id=new_run_id(),
-        mission=slug,
-        actor=request.actor,
-        started_at=utc_now(),
-        process=ProcessIdentity.of(os.getpid()),
-        flags=request.flags,
-    )
-    if before is not None:
-        state.resting = before.resting
-    if same and before is not None:
-        state.work_packages = {wp_id: old.for_a_new_run() for wp_id, old in before.work_packages.items()}
-    return state
-
-
-def continue_state(state: RunState, actor: str) -> RunState:
-    """The state of a run that goes on: attempts cut short are marked so, and nothing was spent on them."""
-    state.process, state.status, state.reason = ProcessIdentity.of(os.getpid()), RunStatus.RUNNING, ""
-    if actor != state.actor:  # what the other actor holds is not ours
-        state.actor = actor
-        for record in state.work_packages.values():
-            record.holds_claim = record.holds_review = False
-    for record in state.work_packages.values():
-        record.forgive()
-        for attempt in record.attempts:
-            attempt.outcome = attempt.outcome or INTERRUPTED
-    return state
-
-
 def _refuse_newer(path: Path, value: object) -> None:
     version = value.get("schema_version") if isinstance(value, dict) else None
     if isinstance(version, int) and version > SCHEMA_VERSION:
@@ -250,13 +183,17 @@ def _refuse_newer(path: Path, value: object) -> None:
 
 
 def _as_schema_2(value: object) -> object:
-    """Schema 1 (release 1.0.0) had one word, `ours`, for a claim and a review that are held."""
+    """Schema 1 (release 1.0.0) had one word, `ours`, for a claim and a review that are held.
+
+    That a mission was accepted stood in the run's last words alone.
+    """
     if not isinstance(value, dict) or value.get("schema_version") != 1:
         return value
+    accepted = str(value.get("reason")).startswith(f"mission {value.get('mission')} accepted:")
     records = value.get("work_packages", {})
     if isinstance(records, dict):
         records = {wp_id: _record_as_schema_2(record) for wp_id, record in records.items()}
-    return {**value, "schema_version": 2, "work_packages": records}
+    return {**value, "schema_version": 2, "accepted": accepted, "work_packages": records}
 
 
 def _record_as_schema_2(record: object) -> object:

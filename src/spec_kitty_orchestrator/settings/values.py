@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from attrs import field, frozen
+from attrs import asdict, evolve, field, frozen
 
 from ..agents.custom import CustomAgent
 from ..agents.spec import AgentSettings
@@ -86,3 +86,25 @@ class Flags:
     impl_agent: str | None = None
     review_agent: str | None = None
     max_concurrent: int | None = None
+
+    def over(self, recorded: Flags) -> Flags:
+        """These, and for those that are not given what is recorded."""
+        given = asdict(self, filter=lambda _, value: value is not None)
+        return evolve(recorded, **given)
+
+
+@frozen
+class Asked:
+    """What a person asks of single work packages when a run goes on.
+
+    Attributes:
+        wp_ids: these are to be tried again, whoever blocked them.
+        retry_blocked: so are all that we blocked ourselves.
+        feedback: what their implementers are to be told.
+        agent: who is asked first to implement them, until they are handed over.
+    """
+
+    wp_ids: tuple[str, ...] = ()
+    retry_blocked: bool = False
+    feedback: str = ""
+    agent: str | None = None

@@ -1,4 +1,4 @@
-"""What is checked before a run: where the project is, who holds it, which state a run begins with."""
+"""What is checked before a run: where the project is, who holds it, who can work."""
 
 from __future__ import annotations
 
@@ -6,18 +6,13 @@ import os
 from pathlib import Path
 
 import pytest
-from attrs import evolve
 
 from spec_kitty_orchestrator.agents import get_agent
 from spec_kitty_orchestrator.agents.agent import Agent
-from spec_kitty_orchestrator.agents.spec import FailureKind, Role
+from spec_kitty_orchestrator.agents.spec import Role
 from spec_kitty_orchestrator.errors import NoAgentCanWork, RunLocked, StateFileError, UsageError
-from spec_kitty_orchestrator.mission.rules import Rest
-from spec_kitty_orchestrator.processes.identity import ProcessIdentity
 from spec_kitty_orchestrator.run.lock import is_locked, run_lock
-from spec_kitty_orchestrator.run.opening import Request, check_role, find_repo_root
-from spec_kitty_orchestrator.run.state import RunState, RunStatus, begin_state, continue_state
-from spec_kitty_orchestrator.settings.values import Flags
+from spec_kitty_orchestrator.run.opening import check_role, find_repo_root
 
 
 @pytest.fixture
@@ -97,64 +92,3 @@ def test_a_role_without_an_agent_that_is_installed_is_refused() -> None:
     agents = installed(here=Path("/bin/here"), gone=None, lost=None)
     with pytest.raises(NoAgentCanWork, match=r"agents\.review: gone, lost: not installed"):
         check_role(Role.REVIEW, ("gone", "lost"), agents)
-
-
-def a_run(mission: str, actor: str = "me", status: RunStatus = RunStatus.FINISHED) -> RunState:
-    now = "2026-01-01T00:00:00.000+00:00"
-    state = RunState("run-1", mission, actor, now, ProcessIdentity.of(os.getpid()), status=status)
-    state.record("WP01").holds_claim = True
-    return state
-
-
-def a_request(actor: str = "me") -> Request:
-    return Request("m", actor, Path("/repo"), Flags(max_concurrent=3))
-
-
-def test_a_new_run_keeps_what_an_earlier_one_of_the_mission_holds() -> None:
-    state = begin_state(a_request(), "m", a_run("m"))
-    assert state.run_id != "run-1"
-    assert state.record("WP01").holds_claim
-    assert state.flags == Flags(max_concurrent=3)
-
-
-@pytest.mark.parametrize("before", [a_run("other"), a_run("m", "somebody"), None])
-def test_what_another_mission_or_actor_holds_is_not_ours(before: RunState | None) -> None:
-    assert begin_state(a_request(), "m", before).work_packages == {}
-
-
-@pytest.mark.parametrize("before", [a_run("m"), a_run("other"), a_run("m", "somebody")])
-def test_an_agent_at_its_limit_rests_on_whatever_the_mission(before: RunState) -> None:
-    before.resting["pi"] = Rest(1795000000.5, FailureKind.RATE_LIMIT, 2)
-    assert begin_state(a_request(), "m", before).resting == before.resting
-    assert "pi" in continue_state(before, "me").resting
-
-
-@pytest.mark.parametrize("status", [RunStatus.RUNNING, RunStatus.INTERRUPTED, RunStatus.STOPPED])
-def test_an_unfinished_run_of_another_mission_is_never_forgotten(status: RunStatus) -> None:
-    with pytest.raises(UsageError, match="run run-1 of mission other is not finished") as caught:
-        begin_state(a_request(), "m", a_run("other", status=status))
-    assert "resume" in caught.value.remedy
-    assert "abort" in caught.value.remedy
-
-
-def test_a_run_that_was_given_up_makes_way() -> None:
-    begin_state(a_request(), "m", a_run("other", status=RunStatus.ABORTED))
-
-
-def test_going_on_marks_what_was_cut_short() -> None:
-    from spec_kitty_orchestrator.mission.records import AttemptRecord
-
-    before = a_run("m", status=RunStatus.RUNNING)
-    before.process = evolve(before.process, pid=1)
-    before.record("WP01").attempts.append(AttemptRecord(Role.REVIEW, "pi", 1, "x.log", "2026"))
-    state = continue_state(before, "me")
-    assert state.run_id == "run-1"
-    assert state.process.pid == os.getpid()
-    assert state.record("WP01").attempts[0].outcome == "interrupted"
-    assert state.record("WP01").holds_claim
-
-
-def test_going_on_as_another_actor_holds_nothing() -> None:
-    record = continue_state(a_run("m"), "somebody").record("WP01")
-    assert not record.holds_claim
-    assert not record.holds_review

@@ -156,12 +156,22 @@ def test_a_file_of_release_1_0_0_is_read_and_its_one_word_for_what_we_hold_becom
         RunStatus.FINISHED,
         2,
     )
+    assert state.accepted
     held = {wp_id: (each.holds_claim, each.holds_review) for wp_id, each in state.work_packages.items()}
     assert held == dict.fromkeys(("WP01", "WP02", "WP03", "WP04"), (True, True))
     assert state.record("WP03").rejections == 1
     assert len(state.record("WP03").attempts) == 4
     store.save(state)
     assert store.load() == state
+
+
+def test_a_file_of_release_1_0_0_whose_run_left_something_can_be_gone_on_with(tmp_path: Path) -> None:
+    old = json.loads((RELEASE_1_0_0 / FILE_NAME).read_text())
+    store = RunStore(tmp_path)
+    store.path.write_text(json.dumps({**old, "reason": f"mission {old['mission']} is not finished:"}))
+    state = store.load()
+    assert state is not None
+    assert state.is_resumable
 
 
 @pytest.mark.parametrize("work_packages", [[], {"WP01": []}, {"WP01": {"ours": "yes"}}])
