@@ -173,6 +173,8 @@ class Session:
         state, emit = self.writer.state, self.run.events.emit
         lanes = {wp.wp_id: wp.lane.value for wp in self.opened.mission.work_packages}
         emit(RunStarted(state.run_id, state.mission, state.actor, lanes, resumed))
+        if self.opened.shortcoming:
+            emit(Notice(f"WARNING: {self.opened.shortcoming}"))
         for survivor in swept.ended:
             emit(Notice(f"ended what the last run left behind: {survivor}"))
         for survivor in swept.left:

@@ -65,7 +65,6 @@ def read_yaml(text: str) -> Written:
         NotPlain: it is no YAML, or something in it is no plain value, or far too much comes of it.
     """
     yaml = YAML(typ="safe", pure=True)
-    yaml.max_depth = MOST_DEEP
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the library warns of what it takes, an anchor that is used again
         try:
@@ -91,9 +90,7 @@ def place_in(text: str) -> Place:
 def _located(problem: Exception, text: str) -> NotPlain:
     if isinstance(problem, MarkedYAMLError) and problem.problem_mark is not None:
         mark, what = problem.problem_mark, str(problem.problem or problem.context)
-        if what.startswith("maximum depth"):
-            what = TOO_DEEP
-        elif what.startswith("but "):
+        if what.startswith("but "):
             what = f"{problem.context}, {what}"
         return NotPlain(f"not YAML: {what}", (mark.line, mark.column))
     if isinstance(problem, ReaderError):

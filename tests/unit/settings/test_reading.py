@@ -108,6 +108,7 @@ REFUSED = {
     "an alias of nothing": ("a: *b", "1:4: not YAML: found undefined alias 'b'"),
     "a merge of no mapping": ("a: {<<: 3}", "1:9: expected a mapping, or a list of mappings, to merge"),
     "a merge of itself": ("a: &a {<<: *a}", "1:4: it holds itself, by an alias"),
+    "a list in lists": ("[" * 40 + "]" * 40, "1:33: nested too deeply"),
     "a tag of nobody's": ("a: !mine 1", "1:4: the tag !mine has no meaning here"),
 }
 
