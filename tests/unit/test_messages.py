@@ -18,6 +18,7 @@ DESTROYS = re.compile(
 SAID_ALL_THE_SAME = {
     "agents/catalog.py": "an option that an agent's own CLI asks for",
     "mission/prompts.py": "what agents are told never to do",
+    "mission/stall.py": "takes a work package back at the host, in its own words; no file is touched",
     "host/client.py": "an option of the host's transition, sent and not told",
     "host/workspace.py": "the repair of a worktree, told of what lies in .worktrees/ (test_workspace.py)",
 }
