@@ -378,6 +378,11 @@ def test_a_variable_that_is_no_number_in_whatever_way_is_named(tmp_path: Path, v
     assert line.startswith("SK_ORCH_GRACE_SECONDS: grace_seconds: ")
 
 
+def test_a_variable_whose_bytes_are_no_utf_8_is_named(tmp_path: Path) -> None:
+    (line,) = refused(tmp_path, "", {"SK_ORCH_HOST_BINARY": "/opt/\udcff"})
+    assert line == "SK_ORCH_HOST_BINARY: host.binary: its bytes are no UTF-8"
+
+
 @pytest.mark.parametrize("name", ["SK_ORCH_AGENTS_SETTINGS", "SK_ORCH_AGENTS", "SK_ORCH_", "SK_ORCH_\udcff"])
 def test_a_variable_for_which_there_is_no_setting_is_named(tmp_path: Path, name: str) -> None:
     (line,) = refused(tmp_path, "", {name: "{}"})
