@@ -318,6 +318,7 @@ def test_a_policy_beside_agents_that_are_wrong_themselves_is_no_second_error(tmp
         ("max_concurrent_wps", "1", "0", "64", "65"),
         ("grace_seconds", "0", "-0.5", "600", "600.5"),
         ("refresh_seconds", "1", "0.5", A_YEAR, ".inf"),
+        ("patience_seconds", "0", "-1", A_YEAR, ".inf"),
         ("check_timeout_seconds", "1", ".nan", A_YEAR, "1e308"),
         ("max_log_mb", "1", "0.5", "1048576", "1048577"),
         ("agents.max_retries", "0", "-1", "100", "101"),
