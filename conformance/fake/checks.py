@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any, NoReturn
 
-from .rules import BANNED, MISSION_TYPE, POLICY_STRINGS, SECRETS, Refused
+from .rules import BANNED, COORDINATED, MISSION_TYPE, POLICY_STRINGS, SECRETS, Refused
 
 Options = Mapping[str, str]
 Record = dict[str, Any]
@@ -20,8 +20,13 @@ def about(mission: Record) -> Record:
     return {
         "mission_slug": mission["slug"],
         "mission_number": mission["number"],
-        "mission_type": MISSION_TYPE,
+        "mission_type": MISSION_TYPE if has_metadata(mission) else "",
     }
+
+
+def has_metadata(mission: Record) -> bool:
+    """Measured: the real host looks in the coordination worktree, where they are only after the merge."""
+    return mission["topology"] not in COORDINATED or mission["merged"]
 
 
 def require_actor(options: Options) -> None:

@@ -37,7 +37,7 @@ def respond(host: FakeHost, argv: Sequence[str]) -> Said:
         if list(argv[:3]) == ["agent", "tasks", "mark-status"]:
             return _mark_status(host, list(argv[3:]))
     except Crash as crash:
-        return Said(1, b"", f"Traceback (most recent call last):\nValueError: {crash}\n".encode())
+        return Said(1, b"", f"Traceback (most recent call last)\n╰───╯\n{crash}\n".encode())
     return Said(2, b"", b"No such command.\n")
 
 

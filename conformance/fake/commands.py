@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timezone
 from typing import NoReturn
 
-from .checks import Options, Record, about, policy_checked, reject, require_actor
+from .checks import Options, Record, about, has_metadata, policy_checked, reject, require_actor
 from .host import FakeHost
 from .moves import transition
 from .rules import (
@@ -16,6 +16,7 @@ from .rules import (
     OLDEST_PROVIDER,
     SETTLED,
     STRATEGIES,
+    Crash,
     NoWorkspace,
     Refused,
 )
@@ -193,6 +194,9 @@ def accept_mission(host: FakeHost, options: Options, noise: list[str]) -> Record
     if incomplete:
         message = f"Mission has {len(incomplete)} incomplete WP(s)"
         raise Refused("MISSION_NOT_READY", message, **about(mission), incomplete_wps=incomplete)
+    if not has_metadata(mission):
+        folder = host.workspaces.root / ".worktrees" / f"{mission['slug']}-coord" / "kitty-specs"
+        raise Crash(f"FileNotFoundError: No meta.json in \n{folder / mission['slug']}")
     approved = [wp_id for wp_id, lane in lanes.items() if lane == "approved"]
     return {
         **about(mission),
@@ -220,6 +224,7 @@ def merge_mission(host: FakeHost, options: Options, noise: list[str]) -> Record:
     noise += [f"Deleted branch {branch} (was 0000000)." for _, branch in lanes]
     for wp in wps:
         wp["lane"] = "done"
+    mission["merged"] = True
     return {
         **about(mission),
         "merged": True,

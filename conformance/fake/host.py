@@ -15,7 +15,10 @@ from .workspaces import PaperWorkspaces, Workspaces
 
 
 def new_mission(
-    slug: str, work_packages: Iterable[tuple[str, Sequence[str]]], lanes: Mapping[str, str]
+    slug: str,
+    work_packages: Iterable[tuple[str, Sequence[str]]],
+    lanes: Mapping[str, str],
+    topology: str = "lanes",
 ) -> dict[str, Any]:
     """A mission's record, as JSON; each work package has one subtask, `T001` for the first."""
     wps = {
@@ -24,7 +27,20 @@ def new_mission(
     }
     for wp_id, lane_id in lanes.items():
         wps[wp_id]["lane_id"] = lane_id
-    return {"slug": slug, "number": None, "target": TARGET_BRANCH, "history": 0, "wps": wps}
+    return mission_record(slug, wps, topology)
+
+
+def mission_record(slug: str, wps: dict[str, Any], topology: str) -> dict[str, Any]:
+    """A mission of these work packages that nothing has happened to yet."""
+    return {
+        "slug": slug,
+        "number": None,
+        "target": TARGET_BRANCH,
+        "topology": topology,
+        "merged": False,
+        "history": 0,
+        "wps": wps,
+    }
 
 
 def new_work_package(number: int, dependencies: list[str], subtasks: list[str]) -> dict[str, Any]:
@@ -47,6 +63,8 @@ class FakeHost:
         work_packages: ids with their dependencies, of one mission that is planned already.
         workspaces: where branches and folders are; on paper in process, git in the program.
         noise: lines that are printed before each reply, as the real host does at times.
+        topology: how the mission was planned; with `coord` or `lanes_with_coord` it cannot be accepted before
+            it is merged.
         lanes: which lane a work package lies in, as `lane-a`; those not named have a lane of their own.
             The real host has one lane for those that own the same files or hang together by dependency.
     """
@@ -58,6 +76,7 @@ class FakeHost:
         slug: str = "demo-01FAKE00",
         noise: Sequence[str] = (),
         lanes: Mapping[str, str] = MappingProxyType({}),
+        topology: str = "lanes",
     ) -> None:
         self.slug = slug
         self.workspaces = workspaces
@@ -65,7 +84,7 @@ class FakeHost:
         self.missions: dict[str, dict[str, Any]] = {}
         planned = list(work_packages)
         if planned:
-            self.missions[slug] = new_mission(slug, planned, lanes)
+            self.missions[slug] = new_mission(slug, planned, lanes, topology)
 
     # What tests and agents do.
 
@@ -103,7 +122,7 @@ class FakeHost:
     def find(self, selector: str) -> dict[str, Any]:
         """A mission by slug, by its name without the id, or by the id alone; unsafe words crash the host."""
         if not selector or any(bad in selector for bad in ("/", "..", " ", "*")):
-            raise Crash(f"Not a safe path segment: {selector!r}")
+            raise Crash(f"ValueError: Not a safe path segment: {selector!r}")
         fits = [m for slug, m in self.missions.items() if selector in (slug, *slug.rsplit("-", 1))]
         if len(fits) > 1:
             raise Refused("MISSION_AMBIGUOUS_SELECTOR", f"Mission '{selector}' is ambiguous")

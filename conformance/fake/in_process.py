@@ -84,6 +84,7 @@ def make_fake_project(
     work_packages: Mapping[str, Sequence[str]] | Iterable[tuple[str, Sequence[str]]],
     slug: str = "demo-01FAKE00",
     lanes: Mapping[str, str] = MappingProxyType({}),
+    topology: str = "lanes",
 ) -> FakeHost:
     """A repository on paper at `root`, with a planned mission of these work packages (id → dependencies).
 
@@ -97,7 +98,7 @@ def make_fake_project(
     for folder in (tasks, root / ".git", root / ".kittify"):
         folder.mkdir(parents=True, exist_ok=True)
     (root / ".git" / "HEAD").write_text(f"ref: refs/heads/{TARGET_BRANCH}\n")
-    fake = FakeHost(planned, PaperWorkspaces(root), slug, lanes=lanes)
+    fake = FakeHost(planned, PaperWorkspaces(root), slug, lanes=lanes, topology=topology)
     for wp_id, wp in fake.missions[slug]["wps"].items():
         front = f"---\nwork_package_id: {wp_id}\nsubtasks: {list(wp['subtasks'])}\n---\n"
         (tasks / f"{wp_id}-thing.md").write_text(f"{front}\n# {wp_id}\n\nDo {wp_id}.\n")

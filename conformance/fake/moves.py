@@ -12,7 +12,7 @@ NO_EVIDENCE = "Transition to approved/done requires evidence (reviewer identity 
 def transition(host: FakeHost, options: Options, noise: list[str]) -> Record:
     to = ALIASES.get(options["--to"], options["--to"])
     if to not in LANES and to not in UNREACHABLE:
-        raise Crash(f"Unknown lane: '{to}'")
+        raise Crash(f"ValueError: Unknown lane: '{to}'")
     if to in NEED_POLICY or options.get("--policy"):
         policy_checked("transition", options, f"when transitioning to '{to}'")
     review = review_of(options)

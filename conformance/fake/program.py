@@ -22,8 +22,8 @@ if not __package__:  # run as a file: make the folder that it lies in the packag
     __package__ = Path(__file__).resolve().parent.name
 
 from .command_line import Said, reply, respond
-from .host import FakeHost, new_work_package
-from .rules import TARGET_BRANCH, Refused, parse_options
+from .host import FakeHost, mission_record, new_work_package
+from .rules import Refused, parse_options
 from .workspaces import GitWorkspaces
 
 NOISE = "SPEC_KITTY_FAKE_NOISE"
@@ -101,7 +101,9 @@ def _specify(host: FakeHost, options: dict[str, str]) -> dict[str, Any]:
     slug = f"{options['--mission']}-{os.urandom(4).hex().upper()}"
     folder = host.workspaces.root / "kitty-specs" / slug
     folder.mkdir(parents=True)
-    (folder / "meta.json").write_text(json.dumps({"slug": slug, "topology": options.get("--topology")}))
+    (folder / "meta.json").write_text(
+        json.dumps({"slug": slug, "topology": options.get("--topology", "coord")})
+    )
     return {"mission_slug": slug, "mission_number": None, "mission_type": options["--mission-type"]} | {
         "feature_dir": str(folder)
     }
@@ -117,7 +119,8 @@ def _finalize(host: FakeHost, options: dict[str, str]) -> dict[str, Any]:
         front["work_package_id"]: new_work_package(number, front["dependencies"], front["subtasks"])
         for number, front in enumerate(fronts)
     }
-    host.missions[slug] = {"slug": slug, "number": None, "target": TARGET_BRANCH, "history": 0, "wps": wps}
+    topology = json.loads((folder / "meta.json").read_text())["topology"]
+    host.missions[slug] = mission_record(slug, wps, topology)
     return {"mission_slug": slug, "mission_number": None, "mission_type": "software-dev", "finalized": True}
 
 

@@ -9,6 +9,7 @@ CONTRACT_VERSION = "1.5.0"
 OLDEST_PROVIDER = "0.1.0"
 MISSION_TYPE = "software-dev"
 TARGET_BRANCH = "feat/work"
+COORDINATED = ("coord", "lanes_with_coord")
 STRATEGIES = ["merge", "rebase", "squash"]
 
 LANES = (
@@ -91,7 +92,7 @@ class Refused(Exception):
 
 
 class Crash(Exception):
-    """The host breaks down: nothing on stdout, a traceback on stderr."""
+    """The host breaks down: nothing on stdout, a traceback on stderr that ends with these words."""
 
 
 class NoWorkspace(Exception):

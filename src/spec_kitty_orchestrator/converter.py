@@ -15,6 +15,9 @@ from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, make_ma
 
 T = TypeVar("T")
 
+LARGEST_SHOWN = 10**18
+"""Python refuses to write down a whole number of thousands of digits."""
+
 ALWAYS_SENT = {"always_sent": True}
 """Metadata of a field with a default that is written even when it holds that default."""
 
@@ -38,7 +41,10 @@ class Problem:
 
     def at(self, root: str) -> str:
         """`data.work_packages[2].lane: what is wrong`, for a value that is called `root`."""
-        steps = [f"[{step}]" if isinstance(step, int) else f".{step}" for step in self.path]
+        steps = [
+            f"[{step}]" if isinstance(step, int) else f".{step if step.strip() else repr(step)}"
+            for step in self.path
+        ]
         where = (root + "".join(steps)).lstrip(".")
         return f"{where}: {self.message}" if where else self.message
 
@@ -95,7 +101,7 @@ def _step(exc: BaseException) -> tuple[str | int, ...]:
 
 def _mismatch(wanted: str, value: object) -> Mismatch:
     got = _WORDS.get(type(value), type(value).__name__)
-    if isinstance(value, (str, int, float)) and not isinstance(value, bool):
+    if isinstance(value, (str, float)) or (type(value) is int and abs(value) < LARGEST_SHOWN):
         got = f"{got} ({value!r:.60})"
     return Mismatch(f"expected {wanted}, got {got}")
 
@@ -112,7 +118,10 @@ def _primitive(value: object, cls: type) -> Any:
         return cls(_one_of(value, [member.value for member in cls]))
     if not _fits(value, cls):
         raise _mismatch(_WORDS[cls], value)
-    return float(value) if cls is float else value  # type: ignore[arg-type]
+    try:
+        return float(value) if cls is float else value  # type: ignore[arg-type]
+    except OverflowError:
+        raise _mismatch("a number that can be worked with", value) from None
 
 
 def _plain(value: object) -> object:

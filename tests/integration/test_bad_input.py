@@ -9,6 +9,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -210,6 +211,69 @@ def test_abort_ends_a_live_run_and_records_it(arena, trace):
     assert arena.run("abort", "--cleanup-worktrees").returncode == 0
     assert not (arena.root / STATE).exists()
     assert (arena.root / ".worktrees").exists()  # the workspaces belong to the host
+
+
+def _in_its_place(arena, make):
+    path = arena.root / ".kittify" / "orchestrator.yaml"
+    path.unlink()
+    make(path)
+
+
+BROKEN = {
+    "no YAML": (_settings("agents: ["), "orchestrator.yaml:2:1: not YAML: "),
+    "a wrong value": (_settings("grace_seconds: .inf"), "orchestrator.yaml:1:1: grace_seconds: expected"),
+    "a NUL": (_settings('host: {binary: "\\0"}'), "orchestrator.yaml:1:16: it holds a NUL"),
+    "an alias of itself": (_settings("checks: &a [*a]"), "orchestrator.yaml:1:9: it holds itself"),
+    "a folder": (
+        lambda arena: _in_its_place(arena, Path.mkdir),
+        "orchestrator.yaml cannot be read: not a file",
+    ),
+    "a pipe": (lambda arena: _in_its_place(arena, os.mkfifo), "orchestrator.yaml cannot be read: not a file"),
+}
+
+
+@pytest.mark.parametrize("case", BROKEN)
+def test_with_a_broken_configuration_a_run_can_be_seen_and_stopped_and_doctor_says_what_is_wrong(
+    arena, trace, case
+):
+    arena.agent("claude", {"default": {"implementation": [{"sleep": 600}]}})
+    live = arena.start("orchestrate", "--mission", arena.project.mission)
+    arena.wait_for_prompt("claude", "WP01", "implementation")
+    change, said = BROKEN[case]
+    change(arena)
+
+    doctor = arena.run("doctor")
+    assert doctor.returncode == 2, doctor.text
+    assert "FAIL project and settings: " in doctor.stdout
+    assert said in doctor.stdout
+    assert "running" in arena.run("status").stdout
+    aborted = arena.run("abort")
+    assert aborted.returncode == 0, aborted.text
+    assert arena.finish(live).returncode == 143
+    assert "aborted" in arena.run("status").stdout
+    for command in (["resume"], ["orchestrate", "--mission", arena.project.mission]):
+        refused = arena.run(*command)
+        assert refused.returncode == 2, refused.text
+        assert said in refused.stderr
+        assert refused.stderr.count("\n") == 1, refused.stderr
+    assert trace.survivors() == []
+
+
+def test_a_variable_that_is_broken_is_one_line_too_and_keeps_nobody_from_stopping_a_run(arena, trace):
+    arena.agent("claude", {"default": {"implementation": [{"sleep": 600}]}})
+    live = arena.start("orchestrate", "--mission", arena.project.mission)
+    arena.wait_for_prompt("claude", "WP01", "implementation")
+    broken = {"SK_ORCH_GRACE_SECONDS": "soon"}
+    doctor = arena.run("doctor", **broken)
+    assert doctor.returncode == 2, doctor.text
+    assert "SK_ORCH_GRACE_SECONDS: grace_seconds: expected a number" in doctor.stdout
+    assert "running" in arena.run("status", **broken).stdout
+    assert arena.run("abort", **broken).returncode == 0
+    assert arena.finish(live).returncode == 143
+    undecodable = arena.run("resume", SK_ORCH_GRACE_SECONDS=os.fsdecode(b"\xff"))
+    assert undecodable.returncode == 2
+    assert undecodable.stderr == "error: SK_ORCH_GRACE_SECONDS: grace_seconds: its bytes are no UTF-8\n"
+    assert trace.survivors() == []
 
 
 @pytest.mark.parametrize("command", ["resume", "abort", "status"])

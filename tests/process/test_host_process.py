@@ -68,6 +68,14 @@ async def test_the_variables_of_a_git_hook_do_not_reach_the_host(make_host: Make
     assert (await HostUnderKeeper(given)([], False)).stdout == b"False yes\n"
 
 
+async def test_the_hosts_own_folder_is_the_last_on_its_path_for_the_merge_drivers_that_it_gave_to_git(
+    make_host: MakeHost,
+) -> None:
+    endpoint = evolve(make_host("import os; print(os.environ['PATH'])"), environ={"PATH": "/usr/bin:/bin"})
+    said = await HostUnderKeeper(endpoint)([], False)
+    assert said.stdout.decode().strip() == f"/usr/bin:/bin:{endpoint.binary.parent}"
+
+
 async def test_of_a_flood_the_end_is_kept(make_host: MakeHost) -> None:
     endpoint = make_host(
         "import sys; sys.stderr.write('x' * 1_000_000 + 'the end'); print('y' * 1_000_000 + 'last')"

@@ -36,9 +36,13 @@ def new_world(tmp_path: Path) -> Callable[..., World]:
     """Makes a world of work packages, given as names or as id → dependencies; `lanes`: which share one."""
 
     def make(
-        *names: str, lanes: Mapping[str, str] = MappingProxyType({}), **dependencies: Sequence[str]
+        *names: str,
+        lanes: Mapping[str, str] = MappingProxyType({}),
+        topology: str = "lanes",
+        **dependencies: Sequence[str],
     ) -> World:
-        return make_world(tmp_path, {**{name: [] for name in names}, **dependencies}, lanes=lanes)
+        planned = {**{name: [] for name in names}, **dependencies}
+        return make_world(tmp_path, planned, lanes=lanes, topology=topology)
 
     return make
 

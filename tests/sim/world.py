@@ -414,10 +414,11 @@ def make_world(
     work_packages: Mapping[str, Sequence[str]],
     seconds: float = 2.0,
     lanes: Mapping[str, str] = MappingProxyType({}),
+    topology: str = "lanes",
 ) -> World:
     """A planned mission; each host call takes `seconds` of the clock, as the real one does of the CPU's.
 
     `lanes` says which work packages lie in one lane (id → `lane-a`).
     """
-    fake = make_fake_project(root, work_packages, lanes=lanes)
+    fake = make_fake_project(root, work_packages, lanes=lanes, topology=topology)
     return World(root, fake, InProcessHost(fake, seconds), load_settings(root / KITTIFY, {}, Flags()))

@@ -11,21 +11,22 @@ from .orchestrate import repo_root_option
 
 
 @click.command("doctor", short_help="Check what a run needs.")
+@click.option("--mission", help="Also what the host can do for this mission.")
 @repo_root_option
 @click.pass_context
-def doctor_command(context: click.Context, repo_root: Path | None) -> None:
+def doctor_command(context: click.Context, mission: str | None, repo_root: Path | None) -> None:
     """Check the project, the settings, the agents and the host; say for each what to do."""
-    context.exit(doctor(repo_root))
+    context.exit(doctor(repo_root, mission))
 
 
-def doctor(repo_root: Path | None) -> ExitCode:
+def doctor(repo_root: Path | None, mission: str | None = None) -> ExitCode:
     """Runs all checks; the exit code is that of the first that failed."""
     import trio
 
     from ..run.doctor import examine
 
     code = ExitCode.ACCEPTED
-    for finding in trio.run(examine, repo_root):
+    for finding in trio.run(examine, repo_root, mission):
         mark = "ok  " if finding.problem is None else "FAIL"
         click.echo(f"{mark} {finding.what}: {finding.found if finding.problem is None else finding.problem}")
         if finding.problem is not None and code is ExitCode.ACCEPTED:

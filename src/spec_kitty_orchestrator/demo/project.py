@@ -64,11 +64,15 @@ class PlannedWorkPackage:
 
 @frozen
 class ProjectPlan:
-    """A mission's name (letters, digits, hyphens), its work packages, and further files of the project."""
+    """A mission's name (letters, digits, hyphens), its work packages, and further files of the project.
+
+    `topology` is how the host lays out its branches; spec-kitty 3.2.7 accepts no mission of its default.
+    """
 
     mission: str
     work_packages: tuple[PlannedWorkPackage, ...]
     files: Mapping[str, str] = field(factory=dict)
+    topology: str = "lanes"
 
 
 @frozen
@@ -154,7 +158,7 @@ def _claim_folder(root: Path) -> None:
 def _specify(project: Project, plan: ProjectPlan) -> Project:
     data = project.host_api(
         "specify",
-        *("--mission", plan.mission, "--mission-type", "software-dev", "--topology", "lanes"),
+        *("--mission", plan.mission, "--mission-type", "software-dev", "--topology", plan.topology),
         *("--policy", json.dumps(POLICY)),
     )
     wp_ids = tuple(wp.wp_id for wp in plan.work_packages)

@@ -33,6 +33,7 @@ from .contract.payloads import (
 from .contract.policy import PolicyMetadata
 from .errors import (
     UPGRADE,
+    AcceptanceImpossible,
     Completed,
     ContractVersionMismatch,
     HostCrashed,
@@ -162,6 +163,8 @@ class HostClient:
         """A change that may be asked for again when its reply was lost: doing it twice is doing it once."""
         try:
             return await self._change(cls, command, *args)
+        except AcceptanceImpossible:
+            raise
         except LOST as lost:
             with _refusal_is_no_answer_to(lost):
                 return _first_time(await self._change(cls, command, *args))

@@ -25,6 +25,7 @@ from .contract.payloads import (
     ReadinessRefusal,
     Refusal,
 )
+from .coordination import can_only_crash
 
 T = TypeVar("T")
 UPGRADE = "pip install --upgrade 'spec-kitty-orchestrator>=1.0'"
@@ -41,6 +42,10 @@ class HostIncompatible(HostError):
 
 class HostCrashed(HostError):
     """The host ended without a reply; a mutation may have been done or not."""
+
+
+class AcceptanceImpossible(HostCrashed):
+    """The host breaks down on accept-mission, and will however often it is asked; merging works."""
 
 
 class HostHung(HostError):
@@ -259,8 +264,11 @@ def _envelope(command: str, completed: Completed) -> Envelope:
 
 def _crash(command: str, completed: Completed) -> HostCrashed:
     words = _last_words(completed.stderr) or "and gave no reason"
+    told = f"{command}: the host broke down ({_how(completed.returncode)}): {words}"
+    if can_only_crash(command, words):
+        return AcceptanceImpossible(told, remedy="the mission can be merged without")
     return HostCrashed(
-        f"{command}: the host broke down ({_how(completed.returncode)}): {words}",
+        told,
         remedy="check that the checkout is on the mission's branch and that no stale .git/index.lock is left",
     )
 

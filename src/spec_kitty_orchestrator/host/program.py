@@ -110,17 +110,27 @@ class HostUnderKeeper:
         keeper.stop()
 
     def _command(self, args: Sequence[str], mutating: bool) -> Command:
-        given = os.environ if self.endpoint.environ is None else self.endpoint.environ
         return Command(
             argv=(str(self.endpoint.binary), *args),
             cwd=self.endpoint.repo_root,
-            env={name: value for name, value in given.items() if name not in _GIT_VARIABLES},
+            env=self._environ(),
             first_signal=signal.SIGINT if mutating else signal.SIGKILL,
             patience=ORPHANED_CHANGE_SECONDS if mutating else 0.0,
             grace=ROLLBACK_SECONDS if mutating else 0.0,
             shield=SHIELD,
             on_end=lambda ending: self.endpoint.tell_left(f"the host's {' '.join(args[1:2])}", ending.left),
         )
+
+    def _environ(self) -> dict[str, str]:
+        """Ours, and the host's own folder last on PATH.
+
+        The merge drivers that it gave to git (3.2.7) are `spec-kitty ...`; without it on PATH, claims in a
+        mission with a coordination branch end in a conflict.
+        """
+        given = os.environ if self.endpoint.environ is None else self.endpoint.environ
+        path = os.pathsep.join([given.get("PATH", os.defpath), str(self.endpoint.binary.parent)])
+        kept = {name: value for name, value in given.items() if name not in _GIT_VARIABLES}
+        return {**kept, "PATH": path}
 
 
 class _Tail:

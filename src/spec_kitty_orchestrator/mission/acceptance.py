@@ -10,9 +10,9 @@ from attrs import frozen
 from ..errors import ExitCode, HostError
 from ..host.contract.lanes import Lane
 from ..host.contract.payloads import AcceptMission
-from ..host.errors import HostRefused, MissionNotReady
+from ..host.errors import AcceptanceImpossible, HostRefused, MissionNotReady
 from ..report.events import Notice
-from .context import RunContext
+from .context import PROGRAM, RunContext
 from .outcome import Ended, Outcome
 from .patience import FIRST_PAUSE_SECONDS, HOST, Patience
 from .records import WpRecord
@@ -63,8 +63,11 @@ async def accept(run: RunContext, lanes: Mapping[str, Lane], unproven: Mapping[s
         )
     except HostRefused as refusal:
         return _attention(f"mission {mission} was not accepted: {refusal}")
-    merge = f"; merge it with: spec-kitty orchestrator-api merge-mission --mission {mission}"
-    said = f"mission {mission} accepted: {len(accepted.accepted_wps)} work packages{merge}"
+    except AcceptanceImpossible as crash:
+        said = f"mission {mission}: all {len(lanes)} work packages are done, but the host cannot accept it"
+        after = f"once it is merged, the host can accept it: {PROGRAM} orchestrate --mission {mission}"
+        return _attention(f"{said}; {_merge(mission)}", f"  {crash.message}", *_judged(run, lanes), after)
+    said = f"mission {mission} accepted: {len(accepted.accepted_wps)} work packages; {_merge(mission)}"
     return MissionEnd(ExitCode.ACCEPTED, (said, *_judged(run, lanes)))
 
 
@@ -74,7 +77,7 @@ async def _accepted(run: RunContext) -> AcceptMission:
     while True:
         try:
             return await run.host.accept_mission()
-        except MissionNotReady:
+        except (MissionNotReady, AcceptanceImpossible):
             raise
         except HostError as problem:
             pause = patience.put_off(HOST)
@@ -94,6 +97,10 @@ def unfinished(mission: str, outcomes: Mapping[str, Outcome], left: Sequence[str
 
 def _attention(*lines: str) -> MissionEnd:
     return MissionEnd(ExitCode.ATTENTION, lines)
+
+
+def _merge(mission: str) -> str:
+    return f"merge it with: spec-kitty orchestrator-api merge-mission --mission {mission}"
 
 
 def _judged(run: RunContext, lanes: Mapping[str, Lane]) -> list[str]:

@@ -14,6 +14,7 @@ from ..agents.enforced import enforced_modes
 from ..agents.spec import Role
 from ..errors import OrchestratorError
 from ..host.client import HostClient
+from ..host.coordination import shortcoming
 from ..host.program import HostEndpoint, find_host_binary
 from ..settings.loading import load_settings
 from ..settings.values import AgentChoice, Flags, Settings
@@ -36,11 +37,17 @@ OUT_OF_REACH = Finding(
     "what an agent has started by something that already runs (tmux, docker, systemd-run, at, cron, ssh); "
     "other users' processes",
 )
+WARNING = "WARNING: "
+COORDINATION = "-coord"
 REAPERS = {"init", "systemd", "launchd", "tini", "docker-init", "dumb-init", "catatonit", "podman-init"}
 
 
-async def examine(given: Path | None) -> list[Finding]:
-    """All checks, in the order in which a run makes them, as far as they can be made."""
+async def examine(given: Path | None, mission: str | None = None) -> list[Finding]:
+    """All checks, in the order in which a run makes them, as far as they can be made.
+
+    Args:
+        mission: which one to ask the host about; None: those that it may not be able to accept.
+    """
     findings = [_platform(), OUT_OF_REACH, *_surroundings(Path("/proc"), os.getpid())]
     try:
         root = find_repo_root(given)
@@ -53,8 +60,7 @@ async def examine(given: Path | None) -> list[Finding]:
     choice, agents = settings.agents, named_agents(settings.agents, os.environ)
     findings += [_last_run(root), *(_agents(choice, agents, role) for role in Role)]
     findings += [*_loose_reviewers(choice, agents), _sandboxes(choice, agents)]
-    findings.append(await _host(settings, root))
-    return findings
+    return [*findings, *await _host(settings, root, mission)]
 
 
 def _platform() -> Finding:
@@ -132,10 +138,33 @@ def _sandboxes(choice: AgentChoice, agents: Mapping[str, Agent]) -> Finding:
     return Finding("sandboxes", ", ".join(told))
 
 
-async def _host(settings: Settings, root: Path) -> Finding:
+async def _host(settings: Settings, root: Path, mission: str | None) -> list[Finding]:
     try:
         binary = find_host_binary(settings.host.binary, os.environ)
-        said = await HostClient(HostEndpoint(binary, root, settings.host.timeout_seconds)).contract_version()
+        endpoint = HostEndpoint(binary, root, settings.host.timeout_seconds)
+        contract = (await HostClient(endpoint).contract_version()).api_version
     except OrchestratorError as problem:
-        return Finding("host", problem=problem)
-    return Finding("host", f"{binary}, contract {said.api_version}")
+        return [Finding("host", problem=problem)]
+    host = Finding("host", f"{binary}, contract {contract}")
+    if mission is not None:
+        return [host, await _mission(endpoint, contract, mission)]
+    seen = [await _mission(endpoint, contract, each) for each in _with_coordination(root)]
+    return [host, *(found for found in seen if found.found.startswith(WARNING))]
+
+
+def _with_coordination(root: Path) -> list[str]:
+    """The missions that have a coordination worktree here, by the name that the host gives it."""
+    return sorted(
+        path.name.removesuffix(COORDINATION) for path in (root / ".worktrees").glob(f"*{COORDINATION}")
+    )
+
+
+async def _mission(endpoint: HostEndpoint, contract: str, slug: str) -> Finding:
+    try:
+        state = await HostClient(endpoint, slug).mission_state()
+    except OrchestratorError as problem:
+        return Finding(f"mission {slug}", problem=problem)
+    lacking = shortcoming(contract, state)
+    return Finding(
+        f"mission {slug}", WARNING + lacking if lacking else f"{len(state.work_packages)} work packages"
+    )

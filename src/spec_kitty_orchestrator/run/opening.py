@@ -16,6 +16,7 @@ from ..agents.spec import AgentSettings, Role
 from ..errors import NoAgentCanWork, UsageError
 from ..host.client import HostClient
 from ..host.contract.payloads import MissionState
+from ..host.coordination import shortcoming
 from ..host.program import HostEndpoint, find_host_binary
 from ..mission.context import AgentKit, policy_for
 from ..processes.agent_process import RunAgent
@@ -53,6 +54,12 @@ class Opened:
     agents: Mapping[str, Agent]
     host: HostClient
     mission: MissionState
+    contract: str = ""
+
+    @property
+    def shortcoming(self) -> str:
+        """What this host cannot do for this mission; nothing if it can do all."""
+        return shortcoming(self.contract, self.mission)
 
     def agent_kit(self, start: RunAgent, kill_now: trio.Event) -> AgentKit:
         """The agents, and how one is started."""
@@ -106,11 +113,11 @@ async def check_everything(request: Request) -> Opened:
     binary = find_host_binary(settings.host.binary, request.environ)
     endpoint = HostEndpoint(binary, request.repo_root, settings.host.timeout_seconds, request.environ)
     host = HostClient(endpoint, request.mission, request.actor)
-    await host.contract_version()
+    contract = (await host.contract_version()).api_version
     mission = await host.mission_state()
     host.mission = mission.mission_slug
     check_asked_work_packages(request.asked, mission)
-    return Opened(request, settings, agents, host, mission)
+    return Opened(request, settings, agents, host, mission, contract)
 
 
 def check_open_files(agents: int) -> None:

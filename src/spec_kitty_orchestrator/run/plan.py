@@ -27,6 +27,8 @@ def plan_lines(opened: Opened) -> Iterator[str]:
     settings, mission = opened.settings, opened.mission
     yield f"Mission {mission.mission_slug}: {len(mission.work_packages)} work packages"
     yield f"Host: {opened.host.endpoint.binary}"
+    if opened.shortcoming:
+        yield f"WARNING: {opened.shortcoming}"
     for number, wave in enumerate(waves(mission), start=1):
         yield f"Wave {number}: " + ", ".join(f"{wp.wp_id} ({wp.lane.value})" for wp in wave)
     for role in Role:

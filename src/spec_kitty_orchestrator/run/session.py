@@ -177,6 +177,8 @@ class Session:
         emit(RunStarted(state.run_id, state.mission, state.actor, lanes, resumed))
         for notice in notices:
             emit(Notice(notice))
+        if self.opened.shortcoming:
+            emit(Notice(f"WARNING: {self.opened.shortcoming}"))
         for survivor in swept.ended:
             emit(Notice(f"ended what the last run left behind: {survivor}"))
         for survivor in still_running(state.known_left()):

@@ -5,18 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ..agents import all_agent_ids, unknown_agent
-from ..agents.custom import known_agents
+from ..agents.custom import CustomAgent, known_agents
 from ..agents.enforced import enforced_modes, lifted
 from ..agents.spec import AgentSettings, Role
 from ..converter import Problem
-from ..host.contract.policy import MODES
+from ..host.contract.policy import MODES, secret_word_in
+from .reading import KeyPath
 from .values import AgentChoice, Settings
-
-KeyPath = tuple["str | int", ...]
-"""Keys and list indices, from the top of the settings."""
 
 MOST_WORK_PACKAGES_AT_ONCE = 64
 """A bound on what one machine can hold of agents, not a target."""
+
+MOST_SECONDS = 366 * 24 * 3600
+"""A year: the system's clocks and timers know no infinity."""
+
+MOST_LOG_MB = 1024**2
+"""A TiB."""
 
 NEVER_ENFORCED = {
     "approval_mode": "in an unattended run nobody approves what an agent does",
@@ -33,23 +37,23 @@ def problems_of(settings: Settings) -> list[Problem]:
     ranges = [
         (("max_concurrent_wps",), settings.max_concurrent_wps, 1, MOST_WORK_PACKAGES_AT_ONCE),
         (("grace_seconds",), settings.grace_seconds, 0, 600),
-        (("refresh_seconds",), settings.refresh_seconds, 1, None),
-        (("patience_seconds",), settings.patience_seconds, 0, None),
-        (("check_timeout_seconds",), settings.check_timeout_seconds, 1, None),
-        (("max_log_mb",), settings.max_log_mb, 1, None),
+        (("refresh_seconds",), settings.refresh_seconds, 1, MOST_SECONDS),
+        (("patience_seconds",), settings.patience_seconds, 0, MOST_SECONDS),
+        (("check_timeout_seconds",), settings.check_timeout_seconds, 1, MOST_SECONDS),
+        (("max_log_mb",), settings.max_log_mb, 1, MOST_LOG_MB),
         (("agents", "max_retries"), agents.max_retries, 0, 100),
-        (("agents", "timeout_seconds"), agents.timeout_seconds, 1, None),
-        (("agents", "idle_timeout_seconds"), agents.idle_timeout_seconds, 1, None),
+        (("agents", "timeout_seconds"), agents.timeout_seconds, 1, MOST_SECONDS),
+        (("agents", "idle_timeout_seconds"), agents.idle_timeout_seconds, 1, MOST_SECONDS),
         (
             ("agents", "independent_review_wait_seconds"),
             agents.independent_review_wait_seconds,
             0,
-            None,
+            MOST_SECONDS,
         ),
-        (("host", "timeout_seconds"), settings.host.timeout_seconds, 5, None),
+        (("host", "timeout_seconds"), settings.host.timeout_seconds, 5, MOST_SECONDS),
     ]
     ranges += [
-        (("agents", "settings", agent_id, "timeout_seconds"), one.timeout_seconds, 1, None)
+        (("agents", "settings", agent_id, "timeout_seconds"), one.timeout_seconds, 1, MOST_SECONDS)
         for agent_id, one in agents.settings.items()
     ]
     problems = [_out_of_range(*each) for each in ranges]
@@ -59,16 +63,16 @@ def problems_of(settings: Settings) -> list[Problem]:
         problems += [
             Problem((name, index), "expected a command: a list of words, the program first")
             for index, command in enumerate(getattr(settings, name))
-            if not command or not command[0].strip()
+            if not _names_a_program(command)
         ]
     problems += [*_policy_problems(settings), *_agent_problems(agents)]
     return [problem for problem in problems if problem is not None]
 
 
-def _out_of_range(path: KeyPath, value: float | None, least: float, most: float | None) -> Problem | None:
-    if value is None or (value >= least and (most is None or value <= most)):
+def _out_of_range(path: KeyPath, value: float | None, least: float, most: float) -> Problem | None:
+    if value is None or least <= value <= most:
         return None
-    return Problem(path, f"expected {least:g} or more" + (f", up to {most:g}" if most is not None else ""))
+    return Problem(path, f"expected {least:g} or more, up to {most:.0f}")
 
 
 def _policy_problems(settings: Settings) -> Iterator[Problem]:
@@ -123,13 +127,37 @@ def _agent_problems(agents: AgentChoice) -> Iterator[Problem]:
                 yield Problem(("agents", role, index), unknown_agent(agent_id, known))
             elif agent_id in chosen[:index]:
                 yield Problem(("agents", role, index), f"{agent_id!r} is named twice")
-    for agent_id in agents.settings:
+    for agent_id, settings in agents.settings.items():
+        at = ("agents", "settings", agent_id)
         if agent_id not in known:
-            yield Problem(("agents", "settings", agent_id), unknown_agent(agent_id, known))
+            yield Problem(at, unknown_agent(agent_id, known))
+        if settings.model is not None and not settings.model.strip():
+            yield Problem((*at, "model"), "expected the name of a model")
+        for name in settings.env:
+            if not name or "=" in name:
+                yield Problem((*at, "env", name), "no variable can have this name")
     for agent_id, custom in agents.custom.items():
-        if agent_id in all_agent_ids():
-            yield Problem(("agents", "custom", agent_id), "is a known agent; give yours another name")
-        if not any(custom.command.values()):
-            yield Problem(
-                ("agents", "custom", agent_id, "command"), "expected a program for `implementation`"
-            )
+        yield from _custom_problems(("agents", "custom", agent_id), agent_id, custom)
+
+
+def _custom_problems(at: KeyPath, agent_id: str, custom: CustomAgent) -> Iterator[Problem]:
+    if agent_id in all_agent_ids():
+        yield Problem(at, "is a known agent; give yours another name")
+    if not agent_id.strip() or agent_id != agent_id.strip() or "," in agent_id or not agent_id.isprintable():
+        yield Problem(at, "expected a name without commas and without blanks around it")
+    if not any(custom.command.values()):
+        yield Problem((*at, "command"), "expected a program for `implementation`")
+    for role, command in custom.command.items():
+        if command and not _names_a_program(command):
+            yield Problem((*at, "command", role.value), "expected a list of words, the program first")
+    if not custom.family.strip():
+        yield Problem((*at, "family"), "expected a name")
+    elif word := secret_word_in(custom.family):
+        yield Problem((*at, "family"), f"the host refuses whatever holds the word {word!r}")
+    for index, path in enumerate(custom.litter):
+        if path.startswith("/") or not {*path.split("/")} - {"", "."} or ".." in path.split("/"):
+            yield Problem((*at, "litter", index), "expected a path inside the workspace")
+
+
+def _names_a_program(command: tuple[str, ...]) -> bool:
+    return bool(command) and bool(command[0].strip())

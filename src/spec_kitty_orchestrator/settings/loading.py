@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import stat
 import typing
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -9,20 +11,23 @@ from typing import Any
 
 import attrs
 from attrs import field, frozen
-from ruamel.yaml import YAML
-from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from ..converter import Problem, Unreadable, read
 from ..errors import ConfigError
-from .checks import KeyPath, problems_of
+from .checks import problems_of
+from .reading import KeyPath, NotPlain, Place, place_in, read_yaml, unfit_for_a_command
 from .values import Flags, Settings
 
 FILE_NAME = "orchestrator.yaml"
 PREFIX = "SK_ORCH_"
 TESTS_PREFIX = "SK_ORCH_E2E_"  # the e2e suite's own variables; no settings
 
-NOT_YAML = (YAMLError, ValueError, LookupError, ArithmeticError, RecursionError)
-"""The library lets through what Python says of a number, a date, a character or a depth that cannot be."""
+MOST_BYTES = 256 * 1024
+"""Of the file: a thousand times what it takes to set everything."""
+
+MOST_LINES = 50
+LONGEST_LINE = 2000
+"""Of what is told of a file that is something else altogether."""
 
 FLAGS: Mapping[KeyPath, tuple[str, str]] = {
     ("agents", "implementation"): ("--impl-agent", "impl_agent"),
@@ -33,23 +38,34 @@ FLAGS: Mapping[KeyPath, tuple[str, str]] = {
 
 @frozen
 class _Sources:
-    """The settings as plain values, and where each came from: a position in the file, a variable, a flag."""
+    """The settings as plain values, and where each came from: a place in the file, a variable, a flag."""
 
     file: Path
     plain: Any = None
-    marked: Any = None
+    places: Mapping[KeyPath, Place] = field(factory=dict)
     overridden: dict[KeyPath, str] = field(factory=dict)
 
     def where(self, path: KeyPath) -> str:
-        for length in range(len(path), 0, -1):
-            if path[:length] in self.overridden:
-                return self.overridden[path[:length]]
-        line, column = _position(self.marked, path)
-        return f"{self.file.name}:{line + 1}:{column + 1}"
+        """The place of what a path leads to, or of the nearest above it that has one."""
+        above = [path[:length] for length in range(len(path), 0, -1)]
+        if origin := next((self.overridden[each] for each in above if each in self.overridden), None):
+            return origin
+        return _in_file(self.file, next((self.places[each] for each in above if each in self.places), (0, 0)))
 
     def error(self, problems: list[Problem]) -> ConfigError:
-        lines = [f"{self.where(problem.path)}: {problem.at('')}" for problem in problems]
+        lines = [_one_line(f"{self.where(problem.path)}: {problem.at('')}") for problem in problems]
+        if len(lines) > MOST_LINES:
+            lines[MOST_LINES:] = [f"{self.file.name}: and {len(lines) - MOST_LINES} problems more"]
         return ConfigError("\n".join(lines))
+
+
+def _in_file(file: Path, place: Place) -> str:
+    return f"{file.name}:{place[0] + 1}:{place[1] + 1}"
+
+
+def _one_line(text: str) -> str:
+    shown = "".join(each if each.isprintable() else repr(each)[1:-1] for each in text)
+    return shown if len(shown) <= LONGEST_LINE else f"{shown[:LONGEST_LINE]}…"
 
 
 def load_settings(kittify_dir: Path, environ: Mapping[str, str], flags: Flags) -> Settings:
@@ -72,33 +88,44 @@ def load_settings(kittify_dir: Path, environ: Mapping[str, str], flags: Flags) -
 
 
 def _read_file(path: Path) -> _Sources:
+    data = _content(path)
     try:
-        text = path.read_text(encoding="utf-8")
+        text = data.decode("utf-8")
+        written = read_yaml(text)
+    except UnicodeDecodeError as problem:
+        where = _in_file(path, place_in(data[: problem.start].decode("utf-8")))
+        raise ConfigError(f"{where}: not UTF-8: the byte {data[problem.start]:#04x}") from problem
+    except NotPlain as problem:
+        raise ConfigError(_one_line(f"{_in_file(path, problem.place)}: {problem}")) from problem
+    return _Sources(path, {} if written.plain is None else written.plain, written.places)
+
+
+def _content(path: Path) -> bytes:
+    """What is in the file; nothing if there is none. A pipe in its place is not waited for."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except FileNotFoundError:
-        return _Sources(path, plain={})
-    except (OSError, UnicodeDecodeError) as problem:
-        raise ConfigError(f"{path} cannot be read: {problem}", remedy="mend it, or move it away") from problem
+        if path.is_symlink():
+            raise _unreadable(path, "a link to a file that is not there") from None
+        return b""
+    except OSError as problem:
+        raise _unreadable(path, str(problem.strerror)) from problem
     try:
-        plain = YAML(typ="safe", pure=True).load(text)
-        return _Sources(path, {} if plain is None else plain, YAML(typ="rt").load(text))
-    except MarkedYAMLError as problem:
-        mark = problem.problem_mark
-        where = f"{path.name}:{mark.line + 1}:{mark.column + 1}" if mark is not None else path.name
-        raise ConfigError(f"{where}: not YAML: {problem.problem or problem.context}") from problem
-    except NOT_YAML as problem:
-        raise ConfigError(f"{path.name}: not YAML: {problem}") from problem
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise _unreadable(path, "not a file")
+        with open(descriptor, "rb", closefd=False) as file:
+            data = file.read(MOST_BYTES + 1)
+    except OSError as problem:
+        raise _unreadable(path, str(problem.strerror)) from problem
+    finally:
+        os.close(descriptor)
+    if len(data) > MOST_BYTES:
+        raise _unreadable(path, f"larger than {MOST_BYTES // 1024} KiB, and no configuration")
+    return data
 
 
-def _position(marked: Any, path: KeyPath) -> tuple[int, int]:
-    """Line and column, from 0, of the key or item that a path leads to, or of the nearest one above it."""
-    position = (0, 0)
-    for step in path:
-        try:
-            position = marked.lc.key(step) if isinstance(step, str) else marked.lc.item(step)
-            marked = marked[step]
-        except (AttributeError, KeyError, IndexError, TypeError):
-            break
-    return position
+def _unreadable(path: Path, why: str) -> ConfigError:
+    return ConfigError(f"{path} cannot be read: {_one_line(why)}", remedy="mend it, or move it away")
 
 
 # What outranks the file.
@@ -110,6 +137,10 @@ def _override(sources: _Sources, environ: Mapping[str, str], flags: Flags) -> li
     for name in sorted(environ):
         if name in variables:
             path, kind = variables[name]
+            if unfit_for_a_command(environ[name]):
+                sources.overridden[path] = name
+                problems.append(Problem(path, "its bytes are no UTF-8"))
+                continue
             _put(sources, path, _from_text(environ[name], kind), name)
         elif name.startswith(PREFIX) and not name.startswith(TESTS_PREFIX):
             sources.overridden[(name,)] = "environment"
@@ -138,8 +169,8 @@ def _from_text(text: str, kind: Any) -> Any:
     if str in (kind, *typing.get_args(kind)) or (isinstance(kind, type) and issubclass(kind, str)):
         return text
     try:
-        return YAML(typ="safe", pure=True).load(text)
-    except NOT_YAML:
+        return read_yaml(text).plain
+    except NotPlain:
         return text  # a string is not what the setting asks for, and will be told so
 
 

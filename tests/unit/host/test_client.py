@@ -29,6 +29,7 @@ from spec_kitty_orchestrator.host.contract.payloads import (
 from spec_kitty_orchestrator.host.contract.policy import PolicyMetadata
 from spec_kitty_orchestrator.host.errors import (
     REFUSED,
+    AcceptanceImpossible,
     CommitRefused,
     Completed,
     DependenciesNotSatisfied,
@@ -219,6 +220,21 @@ async def test_refusals_bring_what_the_host_said(asked: Asked) -> None:
     with pytest.raises(PreflightFailed) as unmerged:
         await asked.client.merge_mission("nowhere")
     assert unmerged.value.data.errors == ("Target branch 'nowhere' does not exist locally or on origin.",)
+
+
+@simulated
+async def test_an_acceptance_that_can_only_break_down_is_asked_for_once_and_any_other_twice(
+    asked: Asked,
+) -> None:
+    for wp in asked.fake.wps.values():
+        wp["lane"] = "done"
+    asked.host.faults["accept-mission"] = [Fault.CRASH_BEFORE]
+    assert (await asked.client.accept_mission()).accepted
+    assert asked.host.commands() == ["accept-mission"] * 2
+    asked.fake.missions[asked.fake.slug]["topology"] = "coord"
+    with pytest.raises(AcceptanceImpossible, match=r"No meta\.json in .*-coord/kitty-specs/"):
+        await asked.client.accept_mission()
+    assert asked.host.commands() == ["accept-mission"] * 3
 
 
 def refused(code: str, data: dict[str, Any]) -> Completed:

@@ -78,13 +78,17 @@ class PolicyMetadata:
         return json.dumps(asdict(self))
 
 
+def secret_word_in(text: str) -> str:
+    """The word for which the host would take a text for a secret, or nothing."""
+    return next((word for word in SECRET_WORDS if word in text.casefold()), "")
+
+
 def _check_text(name: str, value: object, *, optional: bool) -> None:
     if value is None and optional:
         return
     if not isinstance(value, str) or not value.strip():
         raise PolicyError(f"policy {name}: expected some text, got {value!r}")
-    found = next((word for word in SECRET_WORDS if word in value.casefold()), None)
-    if found:
+    if found := secret_word_in(value):
         # The value itself is not shown: it may be what it looks like.
         raise PolicyError(
             f"policy {name}: looks like a secret (it contains {found!r}), and the host would refuse it",
