@@ -202,7 +202,15 @@ def trace() -> Iterator[Trace]:
 
 
 @pytest.fixture
-def enter(tmp_path: Path, clean_environ: dict[str, str], trace: Trace) -> Callable[[Project], Arena]:
+def patience() -> str:
+    """Seconds for which an arena's runs try again what is refused; a test of patience asks for more."""
+    return "3"
+
+
+@pytest.fixture
+def enter(
+    tmp_path: Path, clean_environ: dict[str, str], trace: Trace, patience: str
+) -> Callable[[Project], Arena]:
     """Copies a made project into the test's own arena."""
 
     def _enter(template: Project) -> Arena:
@@ -212,7 +220,8 @@ def enter(tmp_path: Path, clean_environ: dict[str, str], trace: Trace) -> Callab
         real = shlex.quote(str(template.host))
         host = _program(tmp_path / "host" / "spec-kitty", f'printf "%s\\0" "$*" >> {log}\nexec {real} "$@"')
         path = os.pathsep.join([str(tmp_path / "bin"), clean_environ["PATH"]])
-        environ = {**clean_environ, **trace.environ, "PATH": path, "SK_ORCH_HOST_BINARY": str(host)}
+        ours = {"SK_ORCH_HOST_BINARY": str(host), "SK_ORCH_PATIENCE_SECONDS": patience}
+        environ = {**clean_environ, **trace.environ, "PATH": path, **ours}
         return Arena(tmp_path, evolve(template, root=root, environ=environ), environ)
 
     return _enter
