@@ -99,8 +99,6 @@ class Standing:
         except TransitionRejected:
             if not await self._stands_at(Lane.FOR_REVIEW):
                 raise
-        self.record.blocked = False
-        self.record.finished_by = None
         self._moved(Lane.FOR_REVIEW)
 
     async def take_into_review(self, policy: PolicyMetadata, ref: str) -> None:
