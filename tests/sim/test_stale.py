@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Sequence
 
 import pytest
@@ -13,6 +14,7 @@ from tests.sim.world import Act, PaperRepository, Stopped, World, reject
 from spec_kitty_orchestrator.errors import ExitCode
 from spec_kitty_orchestrator.processes.starting import CommandNotStarted
 from spec_kitty_orchestrator.report.events import HandoverRefused
+from spec_kitty_orchestrator.run.taking_up import how_to_come_back
 from spec_kitty_orchestrator.settings.values import Asked
 
 NewWorld = Callable[..., World]
@@ -128,3 +130,9 @@ def test_an_approved_commit_counts_only_while_its_work_package_is_approved(singl
     single.fake.commit("WP01")
     single.fake.wps["WP01"].update(lane="approved", holder="a person")
     assert single.orchestrate().exit_code is ExitCode.ACCEPTED
+
+
+def test_the_command_to_come_back_with_can_be_pasted_whatever_our_name(single: World) -> None:
+    single.actor = "the night's run"
+    command = how_to_come_back(single.remember()).partition("go on with: ")[2]
+    assert shlex.split(command)[-2:] == ["--actor", single.actor]
