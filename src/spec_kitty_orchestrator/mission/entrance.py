@@ -55,7 +55,9 @@ class Entrance:
         if lane is Lane.IN_REVIEW and not self.record.holds_review:
             raise Through(Outcome(Ended.TAKEN, lane, "somebody else reviews it"))
         held = lane is Lane.IN_PROGRESS and self.record.holds_claim
-        if lane in (Lane.FOR_REVIEW, Lane.IN_REVIEW) or (held and self.record.blocked):
+        if lane in (Lane.FOR_REVIEW, Lane.IN_REVIEW) or (
+            held and self.record.blocked and not self.record.claiming
+        ):
             return await self._find()
         begun = held and not self.record.claiming
         try:

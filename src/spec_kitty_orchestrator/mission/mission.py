@@ -242,7 +242,10 @@ class Mission:
                 continue
             if wp_id in self.in_flight:
                 self._check_in_flight(wp_id, found.lane)
-            elif self.view.put(wp_id, found.lane):
+                continue
+            if self.run.record(wp_id).found_in(found.lane):
+                self.run.save(wp_id)
+            if self.view.put(wp_id, found.lane):
                 before = self.admission.forget(wp_id)
                 by_us = before is not None and before.may_have_moved_to(found.lane)
                 self.run.events.emit(LaneChanged(wp_id, found.lane.value, by_us=by_us))

@@ -10,6 +10,7 @@ from attrs import define, evolve, field
 
 from ..agents.spec import Role
 from ..agents.transcript import Usage
+from ..host.contract.lanes import Lane
 from ..processes.identity import ProcessIdentity
 from .rules import LIES_IN_THE_AGENT, Tally
 from .verdict import Reviewed
@@ -119,6 +120,24 @@ class WpRecord:
         last = self.attempts[-1]
         ended = last.outcome or INTERRUPTED
         return ended == INTERRUPTED or (last.role, ended) == (Role.IMPLEMENTATION, SUCCEEDED)
+
+    def found_in(self, lane: Lane) -> bool:
+        """It stands there, and nobody of ours is at work on it; whether something is no longer true by that.
+
+        What somebody has taken back is not ours, an approval that did not last is none, and what we blocked
+        begins anew when it is unblocked.
+        """
+        before = evolve(self)
+        if lane is Lane.PLANNED:
+            self.holds_claim = self.blocked = False
+            self.finished_by = None
+        if lane is not Lane.IN_REVIEW and not lane.is_accepted:
+            self.holds_review, self.verdict = False, None
+        if not lane.is_accepted and self.verdict is None:
+            self.approved_commit = self.approved_by = None
+        if lane is Lane.BLOCKED and self.blocked and (self.rejections or self.tallies):
+            self.rejections, self.tallies = 0, {}
+        return self != before
 
     def taken_over(self, how: str) -> None:
         """Somebody else has moved it: what we were about to do is no longer ours to do."""

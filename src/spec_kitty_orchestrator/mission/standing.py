@@ -76,7 +76,7 @@ class Standing:
             nullcontext() if has_begun else self._recorded_before("claiming"),
         ):
             reply = await self.run.host.start_implementation(self.wp_id, policy)
-        self.record.holds_claim = True
+        self.record.holds_claim, self.record.blocked = True, False
         if has_begun:  # unless a person took it back just now: then it begins anew
             self.record.claiming = reply.from_lane is not Lane.IN_PROGRESS
         elif reply.no_op and not asked_before:  # by a run of which nothing is remembered
@@ -99,8 +99,6 @@ class Standing:
         except TransitionRejected:
             if not await self._stands_at(Lane.FOR_REVIEW):
                 raise
-        self.record.blocked = False
-        self.record.finished_by = None
         self._moved(Lane.FOR_REVIEW)
 
     async def take_into_review(self, policy: PolicyMetadata, ref: str) -> None:
@@ -164,9 +162,10 @@ class Standing:
         """
         to = request.to
         # Sent back, or blocked and unblocked, it is ours to work on; once it is accepted it is nobody's.
+        holds = ("holds_review",) if to.is_accepted else ("holds_claim", *["blocked"] * (to is Lane.BLOCKED))
         async with (
             self._asking_for(to),
-            self._recorded_before("holds_review" if to.is_accepted else "holds_claim"),
+            self._recorded_before(*holds),
         ):
             try:
                 await self.run.host.transition(request)
@@ -213,11 +212,12 @@ class Standing:
             self.touched()
 
     @asynccontextmanager
-    async def _recorded_before(self, hold: str) -> AsyncIterator[None]:
+    async def _recorded_before(self, *holds: str) -> AsyncIterator[None]:
         """A later run takes up only what is recorded as held: that comes first. A refusal takes it back."""
-        held, is_asked = getattr(self.record, hold), False
+        held, is_asked = {hold: getattr(self.record, hold) for hold in holds}, False
         try:
-            setattr(self.record, hold, True)
+            for hold in holds:
+                setattr(self.record, hold, True)
             self.run.save(self.wp_id)
             await self.run.saved()
             is_asked = True
@@ -227,7 +227,8 @@ class Standing:
             raise
         finally:
             if not is_asked:  # or refused
-                setattr(self.record, hold, held)
+                for hold, before in held.items():
+                    setattr(self.record, hold, before)
                 self.run.save(self.wp_id)
 
     def _moved(self, lane: Lane, detail: str = "") -> None:

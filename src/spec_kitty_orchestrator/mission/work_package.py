@@ -81,6 +81,8 @@ class WorkPackage:
 
     async def _work(self, bench: Workbench) -> Outcome:
         await bench.prepare()
+        if self.standing.lane is not Lane.IN_PROGRESS and self.record.finished_by is not None:
+            self._handed_over(self.record.finished_by)  # that the host had heard of it was not known
         while True:
             if self.standing.lane is Lane.IN_PROGRESS:
                 await self._implement(bench)
@@ -145,12 +147,15 @@ class WorkPackage:
             self.record.refusal, self.record.finished_by = refused.message, None
             self.run.events.emit(HandoverRefused(self.wp_id, refused.message))
             return refused
-        self.record.implementer = agent
-        self.record.feedback = self.record.refusal = None
-        self.record.asked = self.record.asked_agent = None
-        self.record.tallies.pop(Role.IMPLEMENTATION, None)
-        self.run.save(self.wp_id)
+        self._handed_over(agent)
         return None
+
+    def _handed_over(self, agent: str) -> None:
+        record = self.record
+        record.implementer, record.finished_by, record.blocked = agent, None, False
+        record.feedback = record.refusal = record.asked = record.asked_agent = None
+        record.tallies.pop(Role.IMPLEMENTATION, None)
+        self.run.save(self.wp_id)
 
     async def _objection(self, bench: Workbench) -> tuple[Evidence, Failure | None]:
         """What is there, and why it cannot be judged: not committed, on another branch, red by the checks."""

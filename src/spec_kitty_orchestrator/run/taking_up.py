@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import shlex
 from collections.abc import Callable
 from datetime import datetime, timezone
 from pathlib import Path
@@ -163,5 +164,5 @@ def _keep(store: RunStore, last: RunState) -> None:
 
 def how_to_come_back(run: RunState) -> str:
     """What to say of a run that waits for a person to go on with it."""
-    command = f"spec-kitty-orchestrator resume --mission {run.mission} --actor {run.actor}"
+    command = f"spec-kitty-orchestrator resume --mission {run.mission} --actor {shlex.quote(run.actor)}"
     return f"run {run.run_id} of mission {run.mission} is not finished; it is kept, go on with: {command}"
