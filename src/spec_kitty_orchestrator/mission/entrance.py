@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from attrs import frozen
 
 from ..agents.spec import Role
@@ -21,14 +23,14 @@ class Entrance:
     """The way of one work package into its workspace.
 
     Attributes:
-        asks_for_lane: somebody at work may be in its lane, which is not known: ask before the claim.
+        asks_for_lane: whether somebody at work may be in its lane, which is not known: ask before the claim.
     """
 
     run: RunContext
     wp_id: str
     standing: Standing
     picker: AgentPicker
-    asks_for_lane: bool
+    asks_for_lane: Callable[[], bool]
 
     @property
     def record(self) -> WpRecord:
@@ -79,7 +81,7 @@ class Entrance:
         agent = self.record.finished_by
         if agent is None or agent not in self.run.agents.known:
             agent = await self.picker.next_agent(Role.IMPLEMENTATION)
-        if self.asks_for_lane:
+        if self.asks_for_lane():
             self._take_turn((await self.run.host.resolve_workspace(self.wp_id)).lane_branch)
         reply = await self.standing.claim(self.run.policy(agent, Role.IMPLEMENTATION))
         return check_workspace(reply, self.run.repo_root)

@@ -101,9 +101,8 @@ class Mission:
         for wp_id in self.admission.startable():
             if not self.run.slots.are_free:
                 break
-            asks_for_lane = self.admission.may_share_a_lane(wp_id)
             if self.admission.admit(wp_id):
-                self._begin(wp_id, asks_for_lane)
+                self._begin(wp_id)
                 nursery.start_soon(self._supervise, wp_id)
         return bool(self.in_flight) or self.admission.is_patient
 
@@ -112,9 +111,10 @@ class Mission:
         has_more = self.in_flight or self.admission.is_patient or self.admission.startable()
         return not (has_more or self.view.all_accepted)
 
-    def _begin(self, wp_id: str, asks_for_lane: bool) -> None:
+    def _begin(self, wp_id: str) -> None:
         standing = Standing(self.run, wp_id, self.view.lanes[wp_id], partial(self._touched, wp_id))
         self.in_flight[wp_id] = trio.CancelScope()
+        asks_for_lane = partial(self.admission.may_share_a_lane, wp_id)
         self._living[wp_id] = WorkPackage(self.run, wp_id, standing, asks_for_lane)
         self._living[wp_id].slot.take_now()
         self._touched(wp_id)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import trio
 from attrs import define, field
 
@@ -36,13 +38,13 @@ class WorkPackage:
 
     Attributes:
         standing: where it stands at the host.
-        asks_for_lane: somebody at work may be in its lane, which is not known: ask before the claim.
+        asks_for_lane: whether somebody at work may be in its lane, which is not known then.
     """
 
     run: RunContext
     wp_id: str
     standing: Standing
-    asks_for_lane: bool = False
+    asks_for_lane: Callable[[], bool] = lambda: False
     record: WpRecord = field(init=False)
     slot: Slot = field(init=False)
     picker: AgentPicker = field(init=False)
