@@ -30,7 +30,7 @@ from spec_kitty_orchestrator.demo.project import PlannedWorkPackage, ProjectPlan
 
 GRACE = 2.0
 STAMP = 'date +%s%N >> "{file}"'
-CALLS_PER_WP, CALLS_BESIDE = 4, 5
+CALLS_PER_WP, CALLS_BESIDE = 4, 3
 
 
 @contextmanager

@@ -38,6 +38,7 @@ class InProcessHost:
     Attributes:
         fake: the state machine; tests look into it and change it.
         respond: what it says to a call; a test may put something else here.
+        slow: by command, the seconds of those that take others.
         faults: by command (`transition`), what the next calls of it meet, first one first; None: nothing.
         log: the arguments of every call, in order.
         in_flight, most_in_flight: calls now, and the most that there were at once.
@@ -47,6 +48,7 @@ class InProcessHost:
         self.fake = fake
         self.respond: Callable[[Sequence[str]], Said] = functools.partial(respond, fake)
         self.seconds = seconds
+        self.slow: dict[str, float] = {}
         self.faults: dict[str, list[Fault | None]] = {}
         self.log: list[tuple[str, ...]] = []
         self.in_flight = 0
@@ -61,7 +63,7 @@ class InProcessHost:
         self.in_flight += 1
         self.most_in_flight = max(self.most_in_flight, self.in_flight)
         try:
-            await trio.sleep(self.seconds)
+            await trio.sleep(self.slow.get(argv[1], self.seconds))
             return await self._answer(argv)
         finally:
             self.in_flight -= 1

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import pytest
+import trio
 from attrs import evolve
+from conformance.fake.command_line import Said
+from tests.sim.test_patience import breaks_between
 from tests.sim.world import Act, Stopped, World, reject
 
 from spec_kitty_orchestrator.agents.spec import Role
@@ -66,6 +69,53 @@ def test_a_work_package_that_a_person_moves_stops_its_agent_and_goes_on_from_the
         assert [made.wp_id for made in world.attempts].count("WP01") == (
             1 if role is Role.IMPLEMENTATION else 2
         )
+
+
+def moves_at(world: World, moves: Mapping[float, str]) -> None:
+    """A person moves WP01 at these seconds of the clock, or as soon after as the host is asked anything."""
+    ask, to_do = world.host.respond, dict(sorted(moves.items()))
+
+    def call(argv: Sequence[str]) -> Said:
+        while to_do and trio.current_time() >= min(to_do):
+            world.fake.wps["WP01"].update(lane=to_do.pop(min(to_do)), holder="a person")
+        return ask(argv)
+
+    world.host.respond = call
+
+
+@pytest.mark.parametrize("role", MOMENTS)
+def test_what_a_person_blocks_while_we_work_on_it_is_gone_on_with_once_they_unblock_it(
+    new_world: NewWorld, role: Role
+) -> None:
+    """The host calls whoever unblocks it its holder."""
+    world = new_world("WP01", "WP02")
+    world.acts["WP02", "implementation"] = [Act(seconds=1000)]
+    world.acts["WP01", role.value] = [Act(seconds=LONG)]
+    moves_at(world, {100.0: "blocked", 200.0: "in_progress"})
+    assert world.orchestrate().exit_code is ExitCode.ACCEPTED
+    assert world.stopped == 1
+    assert len(world.asked("WP01", "implementation")) == 2
+
+
+def test_what_a_person_blocks_and_unblocks_while_it_is_put_off_is_gone_on_with(new_world: NewWorld) -> None:
+    world = new_world("WP01", "WP02")
+    world.acts["WP02", "implementation"] = [Act(seconds=1000)]
+    breaks_between(world, 50.0, 150.0, "transition")
+    moves_at(world, {100.0: "blocked", 200.0: "in_progress"})
+    assert world.orchestrate().exit_code is ExitCode.ACCEPTED
+
+
+def test_what_a_person_unblocks_to_planned_and_claims_is_theirs(new_world: NewWorld) -> None:
+    """Once we have claimed it anew, that it was blocked is over: another claim is looked for as ever."""
+    world = new_world("WP01", "WP02")
+    world.acts["WP02", "implementation"] = [Act(seconds=1000)]
+    world.acts["WP01", "implementation"] = [Act(seconds=LONG)] * 2
+    moves_at(world, {100.0: "blocked", 200.0: "planned"})
+    with pytest.raises(Stopped):
+        world.orchestrate(stop_after=300)
+    world.fake.wps["WP01"].update(lane="in_progress", holder="a person")
+    assert world.orchestrate().exit_code is ExitCode.ATTENTION
+    assert len(world.asked("WP01", "implementation")) == 2
 
 
 def test_a_person_who_takes_it_back_with_words_is_heard(new_world: NewWorld) -> None:

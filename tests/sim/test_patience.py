@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import shutil
 from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -227,27 +228,46 @@ def test_refused_ones_wait_for_a_slot_without_spinning(new_world: NewWorld) -> N
     assert world.host.commands().count("mission-state") < 60
 
 
+# A worktree that its agent deletes.
+
+
+def test_a_worktree_that_its_implementer_deletes_is_made_anew_by_the_next_claim(single: World) -> None:
+    gone = paper_path(single, "lane-a")
+    single.acts["WP01", "implementation"] = [Act(commit=False, then=lambda: shutil.rmtree(gone))]
+    assert single.orchestrate().exit_code is ExitCode.ACCEPTED
+    assert single.asked("WP01", "implementation") == ["claude-code"] * 2
+
+
+def test_a_worktree_that_its_reviewer_deletes_is_waited_for_with_the_command_that_makes_it_anew(
+    single: World,
+) -> None:
+    gone = paper_path(single, "lane-a")
+    single.acts["WP01", "review"] = [Act(then=lambda: shutil.rmtree(gone))]
+    end = single.orchestrate()
+    assert end.exit_code is ExitCode.ATTENTION
+    branch = f"kitty/mission-{single.fake.slug}-lane-a"
+    assert f"then: git worktree prune; git worktree add {gone} {branch}; and run again" in end.lines[1]
+    assert len(single.asked("WP01", "review")) == 1
+    single.fake.workspaces.create(gone, branch, branch, ())
+    assert single.orchestrate().exit_code is ExitCode.ACCEPTED
+    assert len(single.asked("WP01", "review")) == 2
+
+
 # Lanes that are shared.
 
 
-def test_the_claim_of_another_one_of_the_lane_waits_until_the_first_is_through(new_world: NewWorld) -> None:
+@pytest.mark.parametrize("slow", ["start-implementation", "resolve-workspace"])
+def test_the_claim_of_another_one_of_the_lane_waits_until_the_first_is_through(
+    new_world: NewWorld, slow: str
+) -> None:
+    """Whichever of their calls is the faster one while nobody knows yet that it is one lane."""
     world = new_world(WP01=[], WP02=["WP01"], WP03=["WP01"], lanes={"WP02": "lane-b", "WP03": "lane-b"})
     world.acts["WP02", "review"] = [reject("mend it")]
-    at_work: list[int] = []
-    ask = world.host.respond
-
-    def note(argv: Sequence[str]) -> Said:
-        if argv[1] == "start-implementation" and argv[argv.index("--wp") + 1] in ("WP02", "WP03"):
-            at_work.append(world.at_work)
-        return ask(argv)
-
-    world.host.respond = note
+    world.host.slow[slow] = 20.0
     assert world.orchestrate().exit_code is ExitCode.ACCEPTED
-    assert len(at_work) in (
-        2,
-        3,
-    )  # the second one may have been claimed before the first one's lane was known
-    assert not any(at_work)
+    assert claims(world) == ["WP01", "WP02", "WP03"]
+    order = [wp_id for wp_id, _ in itertools.groupby(made.wp_id for made in world.attempts)]
+    assert order == ["WP01", "WP02", "WP03"]
 
 
 @pytest.mark.parametrize("is_known", [True, False])

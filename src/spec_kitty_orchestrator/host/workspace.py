@@ -103,8 +103,10 @@ def check_workspace(said: WorkspaceReply, repo_root: Path) -> Workspace:
     root, path = repo_root.resolve(), Path(said.workspace_path).resolve()
     if said.lane_branch is not None:
         _refuse_other_than_lane(said.wp_id, said.lane_branch)
+    # A claim that is made again makes the worktree anew, branch and all; what is not claimed nobody does.
+    begun = said.lane_branch if isinstance(said, ResolveWorkspace) else None
     if not path.is_dir():
-        raise _wrong(f"{said.wp_id}: ", path, root, "does not exist")
+        raise _wrong(f"{said.wp_id}: ", path, root, "does not exist", begun)
     if root == path or root not in path.parents:
         raise _wrong(f"{said.wp_id}: ", path, root, f"is not inside the repository {root}")
     try:
@@ -114,7 +116,7 @@ def check_workspace(said: WorkspaceReply, repo_root: Path) -> Workspace:
         _check_links(path, git_dir)
         branch = said.lane_branch or _checked_out(git_dir)
     except _Flaw as flaw:
-        raise _wrong(f"{said.wp_id}: ", path, root, str(flaw)) from flaw
+        raise _wrong(f"{said.wp_id}: ", path, root, str(flaw), begun) from flaw
     _refuse_other_than_lane(said.wp_id, branch)
     return Workspace(path, git_dir, common, branch, said.lane_base_ref or "HEAD", _prompt_file(said, root))
 
@@ -137,7 +139,7 @@ def still_intact(workspace: Workspace) -> None:
             raise _Flaw(f"belongs to {git_dir} now, not to {workspace.git_dir}")
         _check_links(workspace.path, git_dir)
     except _Flaw as flaw:
-        raise _wrong("", workspace.path, root, str(flaw)) from flaw
+        raise _wrong("", workspace.path, root, str(flaw), workspace.branch) from flaw
 
 
 class _Flaw(Exception):
@@ -224,13 +226,16 @@ def _read(path: Path) -> str:
         raise _Flaw(f"is broken: {problem}") from problem
 
 
-def _wrong(who: str, path: Path, root: Path, what: str) -> WorkspaceError:
+def _wrong(who: str, path: Path, root: Path, what: str, branch: str | None = None) -> WorkspaceError:
+    """The error, with the commands that make the worktree anew, from `branch` where that is there already."""
     if root / ".worktrees" in path.parents:
         quoted = shlex.quote(str(path))
-        remedy = (
-            f"save what is worth keeping, then: rm -rf {quoted}; git worktree remove -f -f {quoted}; "
-            "git worktree prune; and run again"
-        )
+        gone = not os.path.lexists(path)
+        commands = [] if gone else [f"rm -rf {quoted}", f"git worktree remove -f -f {quoted}"]
+        commands += ["git worktree prune"]
+        commands += [] if branch is None else [f"git worktree add {quoted} {shlex.quote(branch)}"]
+        save = "" if gone else "save what is worth keeping, "
+        remedy = f"{save}then: {'; '.join(commands)}; and run again"
     else:
         remedy = f"have the host name a workspace inside {root / '.worktrees'}, then run again"
     return WorkspaceError(f"{who}the workspace {path} {what}", remedy=remedy)

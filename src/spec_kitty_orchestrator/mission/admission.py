@@ -32,17 +32,29 @@ class Admission:
     outcomes: dict[str, Outcome] = field(factory=dict)
     in_trouble: bool = False
     _probe: str | None = None
+    _seeking: set[str] = field(factory=set)
     _told: dict[str, str] = field(factory=dict)
 
     def startable(self) -> list[str]:
         """Those that can be admitted now: under way already before new ones, else in the host's order."""
+        unknown = [wp_id for wp_id in self.in_flight if self.run.record(wp_id).branch is None]
+        self._seeking = {each for wp_id in unknown for each in related(wp_id, self.view.dependencies)}
         idle = [wp_id for wp_id in self.view.lanes if self._can_go(wp_id) and self._may_try(wp_id)]
         return sorted(idle, key=lambda wp_id: place_in_lane(self.run.record(wp_id), self.view.lanes[wp_id]))
 
     def admit(self, wp_id: str) -> bool:
-        """Lets one go, unless another one of its lane was faster, or tries already how the host is."""
+        """Lets one go, unless another one of its lane was, or may have been, faster, or tries the host.
+
+        Until the host has said which lane one lies in, all that hang together with it wait.
+        """
         branch = self.run.record(wp_id).branch
-        if not self._may_try(wp_id) or (branch is not None and not self.run.turns.take(branch, wp_id)):
+        if not self._may_try(wp_id):
+            return False
+        if branch is None:
+            if wp_id in self._seeking:
+                return False
+            self._seeking |= related(wp_id, self.view.dependencies)
+        elif not self.run.turns.take(branch, wp_id):
             return False
         before = self.outcomes.pop(wp_id, None)
         if before is not None and before.ended is Ended.BROKEN:

@@ -58,7 +58,7 @@ class Entrance:
             raise Through(Outcome(Ended.TAKEN, lane, "somebody else reviews it"))
         held = lane is Lane.IN_PROGRESS and self.record.holds_claim
         if lane in (Lane.FOR_REVIEW, Lane.IN_REVIEW) or (
-            held and self.record.blocked and not self.record.claiming
+            held and self.record.goes_on_unblocked and not self.record.claiming
         ):
             return await self._find()
         begun = held and not self.record.claiming

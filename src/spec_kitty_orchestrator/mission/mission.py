@@ -272,7 +272,7 @@ class Mission:
         """Goes on from where somebody else has put a work package, as if it had been found there."""
         self.view.put(wp_id, lane)
         record = self.run.record(wp_id)
-        record.taken_over(f"moved to {lane.value} by someone else while we worked on it")
+        record.taken_over(lane, f"moved to {lane.value} by someone else while we worked on it")
         words = record.last_error or ""
         self._taken_over[wp_id] = self._taken_over.get(wp_id, 0) + 1
         if self._taken_over[wp_id] > MOVED_MOST and not lane.is_settled:

@@ -55,7 +55,7 @@ class WpRecord:
         claiming: the host was asked for a claim, and where its work begins is not noted yet.
         cut_off: the run before this one was cut off with an agent at work on it.
         blocked: it is we who blocked it; whoever unblocks it becomes its holder at the host (3.2.7), and
-            wants it gone on with all the same.
+            wants it gone on with all the same. `held_when_blocked`: others blocked it while it was ours.
         finished_by: the agent that ended its work well, until that is handed over, refused or taken from it.
         implementer: the agent that handed the work over last.
         branch: the lane's branch; the commits below are on it.
@@ -80,6 +80,7 @@ class WpRecord:
     claiming: bool = False
     cut_off: bool = False
     blocked: bool = False
+    held_when_blocked: bool = False
     finished_by: str | None = None
     implementer: str | None = None
     branch: str | None = None
@@ -111,6 +112,11 @@ class WpRecord:
         self.tallies.setdefault(role, {})[agent] = tally
 
     @property
+    def goes_on_unblocked(self) -> bool:
+        """Unblocked by a person, it is gone on with, although the host calls them its holder then."""
+        return self.blocked or self.held_when_blocked
+
+    @property
     def was_at_work(self) -> bool:
         """Its last run was cut off with an agent at work, or before the host heard of its end."""
         if not (self.holds_claim or self.holds_review):
@@ -129,19 +135,26 @@ class WpRecord:
         """
         before = evolve(self)
         if lane is Lane.PLANNED:
-            self.holds_claim = self.blocked = False
+            self.holds_claim = self.blocked = self.held_when_blocked = False
             self.finished_by = None
         if lane is not Lane.IN_REVIEW and not lane.is_accepted:
             self.holds_review, self.verdict = False, None
         if not lane.is_accepted and self.verdict is None:
             self.approved_commit = self.approved_by = None
+        if lane is Lane.BLOCKED and not self.blocked:
+            self.held_when_blocked = self.holds_claim
         if lane is Lane.BLOCKED and self.blocked and (self.rejections or self.tallies):
             self.rejections, self.tallies = 0, {}
         return self != before
 
-    def taken_over(self, how: str) -> None:
-        """Somebody else has moved it: what we were about to do is no longer ours to do."""
-        self.holds_claim = self.holds_review = self.blocked = False
+    def taken_over(self, lane: Lane, how: str) -> None:
+        """Somebody else has moved it there: what we were about to do is no longer ours to do.
+
+        Unless they only block it: it was ours to work on, and is so once it is unblocked.
+        """
+        self.held_when_blocked = self.holds_claim and lane is Lane.BLOCKED
+        self.holds_claim = self.held_when_blocked
+        self.holds_review = self.blocked = False
         self.finished_by = self.verdict = None
         self.last_error = how
 

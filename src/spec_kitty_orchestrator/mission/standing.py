@@ -76,7 +76,7 @@ class Standing:
             nullcontext() if has_begun else self._recorded_before("claiming"),
         ):
             reply = await self.run.host.start_implementation(self.wp_id, policy)
-        self.record.holds_claim, self.record.blocked = True, False
+        self.record.holds_claim, self.record.blocked, self.record.held_when_blocked = True, False, False
         if has_begun:  # unless a person took it back just now: then it begins anew
             self.record.claiming = reply.from_lane is not Lane.IN_PROGRESS
         elif reply.no_op and not asked_before:  # by a run of which nothing is remembered
@@ -176,7 +176,7 @@ class Standing:
                     raise Through(Outcome(Ended.MOVED, to)) from None
         self.taken_into_review = self.record.holds_review = False
         self.record.judged_commit = self.record.verdict = None
-        self.record.blocked = to is Lane.BLOCKED
+        self.record.blocked, self.record.held_when_blocked = to is Lane.BLOCKED, False
         self._moved(to, request.note if to is Lane.BLOCKED else "")
 
     async def _stands_at(self, lane: Lane) -> bool:

@@ -154,7 +154,8 @@ class WorkPackage:
 
     def _handed_over(self, agent: str) -> None:
         record = self.record
-        record.implementer, record.finished_by, record.blocked = agent, None, False
+        record.implementer, record.finished_by = agent, None
+        record.blocked = record.held_when_blocked = False
         record.feedback = record.refusal = record.asked = record.asked_agent = None
         record.tallies.pop(Role.IMPLEMENTATION, None)
         self.run.save(self.wp_id)

@@ -8,10 +8,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from attrs import evolve
+from attrs import asdict, evolve
 
 from spec_kitty_orchestrator.errors import WorkspaceError
-from spec_kitty_orchestrator.host.contract.payloads import ResolveWorkspace
+from spec_kitty_orchestrator.host.contract.lanes import Lane
+from spec_kitty_orchestrator.host.contract.payloads import ResolveWorkspace, StartImplementation
 from spec_kitty_orchestrator.host.workspace import Workspace, check_workspace, read_prompt, still_intact
 
 BRANCH = "kitty/mission-m-lane-a"
@@ -196,8 +197,10 @@ def test_what_was_changed_since_is_seen(
 def test_a_worktree_that_was_removed_since_is_seen(said: ResolveWorkspace, tmp_path: Path) -> None:
     found = check_workspace(said, tmp_path)
     shutil.rmtree(found.path)
-    with pytest.raises(WorkspaceError, match="does not exist any more"):
+    with pytest.raises(WorkspaceError, match="does not exist any more") as caught:
         still_intact(found)
+    commands = f"git worktree prune; git worktree add {found.path} {BRANCH}"
+    assert caught.value.remedy == f"then: {commands}; and run again"
 
 
 def _relative_links(workspace: Path) -> None:
@@ -296,6 +299,19 @@ def test_a_symlink_that_leads_out_of_the_repository_is_refused(
 def test_a_missing_workspace_is_refused(said: ResolveWorkspace, tmp_path: Path) -> None:
     with pytest.raises(WorkspaceError, match="does not exist"):
         check_workspace(evolve(said, workspace_path=str(tmp_path / "gone")), tmp_path)
+
+
+def test_only_what_is_claimed_again_is_made_anew_by_the_host(said: ResolveWorkspace, tmp_path: Path) -> None:
+    """A branch may be missing after a claim; nobody makes a worktree for what is under review."""
+    (Path(said.workspace_path) / ".git").unlink()
+    moved = {"from_lane": Lane.PLANNED, "to_lane": Lane.IN_PROGRESS, "no_op": False}
+    claimed = StartImplementation(**asdict(said), **moved, policy_metadata_recorded=True)
+    again = f"git worktree prune; git worktree add {said.workspace_path} {BRANCH}; and run again"
+    for reply, end in ((said, again), (claimed, "git worktree prune; and run again")):
+        with pytest.raises(WorkspaceError) as caught:
+            check_workspace(reply, tmp_path)
+        assert caught.value.remedy.startswith("save what is worth keeping, then: rm -rf ")
+        assert caught.value.remedy.endswith(end)
 
 
 def test_a_missing_prompt_file_is_refused(said: ResolveWorkspace, tmp_path: Path) -> None:
