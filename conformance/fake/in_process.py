@@ -40,6 +40,7 @@ class InProcessHost:
         respond: what it says to a call; a test may put something else here.
         slow: by command, the seconds of those that take others.
         faults: by command (`transition`), what the next calls of it meet, first one first; None: nothing.
+        trouble: what a call meets for which `faults` has nothing; a test may put something else here.
         log: the arguments of every call, in order.
         in_flight, most_in_flight: calls now, and the most that there were at once.
     """
@@ -50,6 +51,7 @@ class InProcessHost:
         self.seconds = seconds
         self.slow: dict[str, float] = {}
         self.faults: dict[str, list[Fault | None]] = {}
+        self.trouble: Callable[[Sequence[str]], Fault | None] = lambda _: None
         self.log: list[tuple[str, ...]] = []
         self.in_flight = 0
         self.most_in_flight = 0
@@ -69,8 +71,8 @@ class InProcessHost:
             self.in_flight -= 1
 
     async def _answer(self, argv: Sequence[str]) -> Completed:
-        waiting = self.faults.get(argv[1]) or [None]
-        fault = waiting.pop(0)
+        waiting = self.faults.get(argv[1])
+        fault = waiting.pop(0) if waiting else self.trouble(argv)
         said = self.respond(argv) if fault is None or fault.is_after else Said(1, b"", b"")
         if fault is None:
             return Completed(said.returncode, said.stdout, said.stderr)

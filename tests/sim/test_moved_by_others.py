@@ -251,3 +251,22 @@ def test_somebody_who_takes_the_review_just_before_us_keeps_it(single: World) ->
     single.host.respond = respond
     assert single.orchestrate().exit_code is ExitCode.ATTENTION
     assert single.asked("WP01", "review") == []
+
+
+@pytest.mark.parametrize("taken_out", [True, False], ids=["taken out", "taken back"])
+def test_one_that_approved_itself_and_is_taken_out_or_back_afterwards_is_held_against_nobody(
+    new_world: NewWorld, taken_out: bool
+) -> None:
+    """Done again with a reviewer's verdict, there is proof for it."""
+    world = new_world("WP01", "WP02")
+    world.acts["WP01", "implementation"] = [Act(then=moved_by_agent(world, "done"))]
+
+    def clear() -> None:
+        if taken_out:
+            del world.fake.wps["WP01"]
+        else:
+            world.fake.wps["WP01"].update(lane="planned", holder=None)
+
+    world.acts["WP02", "implementation"] = [Act(seconds=LONG, then=clear)]
+    assert world.orchestrate().exit_code is ExitCode.ACCEPTED
+    assert len(world.said(VerdictGiven)) == 1 + (not taken_out)

@@ -206,22 +206,23 @@ class World:
         self.settings = evolve(self.settings, agents=evolve(self.settings.agents, **changes))
         return self
 
-    def orchestrate(self, stop_after: float = A_DAY) -> MissionEnd:
+    def orchestrate(self, stop_after: float = A_DAY, *, killed: bool = False) -> MissionEnd:
         """One run of the mission, which goes on with its last one, if there was one and `resume` is so.
 
-        Stopped after so many seconds of the clock, it raises Stopped.
+        Stopped after so many seconds of the clock, it raises Stopped. `killed`, it stores no last word.
         """
-        return trio.run(self._orchestrate, stop_after, clock=MockClock(autojump_threshold=0))
+        return trio.run(self._orchestrate, stop_after, killed, clock=MockClock(autojump_threshold=0))
 
-    async def _orchestrate(self, stop_after: float) -> MissionEnd:
+    async def _orchestrate(self, stop_after: float, killed: bool) -> MissionEnd:
         mission = await self.open_mission()
         assert self.writer is not None
         try:
-            with trio.move_on_after(stop_after):
+            with trio.move_on_after(stop_after) as patience:
                 return await self._recorded(mission, self.writer)
         finally:
             self.wall = self.now()
-            await self.writer.save_at_last()
+            if not (killed and patience.cancel_called):
+                await self.writer.save_at_last()
         assert stop_after < A_DAY, "the run hangs"
         raise Stopped
 
@@ -329,9 +330,10 @@ class World:
             return Ending(None, None, act.ended_by, (), act.seconds)
         reference = REF.search(prompt)
         if reference is None:
-            if act.commit:
+            is_there = wp_id in self.fake.wps  # people may have taken it out meanwhile
+            if act.commit and is_there:
                 self.fake.commit(wp_id)
-            if act.mark:
+            if act.mark and is_there:
                 self.fake.mark(wp_id)
             sink.feed_stdout(_spoken(agent, f"I did {wp_id}."))
         else:
@@ -415,10 +417,11 @@ def make_world(
     seconds: float = 2.0,
     lanes: Mapping[str, str] = MappingProxyType({}),
     topology: str = "lanes",
+    of: type[World] = World,
 ) -> World:
     """A planned mission; each host call takes `seconds` of the clock, as the real one does of the CPU's.
 
     `lanes` says which work packages lie in one lane (id → `lane-a`).
     """
     fake = make_fake_project(root, work_packages, lanes=lanes, topology=topology)
-    return World(root, fake, InProcessHost(fake, seconds), load_settings(root / KITTIFY, {}, Flags()))
+    return of(root, fake, InProcessHost(fake, seconds), load_settings(root / KITTIFY, {}, Flags()))

@@ -44,7 +44,7 @@ WRITES_FILES = {
     "mission.leftovers": "moves what nobody committed to the logs",
     "mission.attempt": "prompts, and files that an agent is given",
     "mission.checks": "the folder of its logs",
-    "mission.mission": "a traceback, for a report",
+    "mission.bugs": "a traceback, for a report",
     "processes.attempt_log": "an attempt's log",
     "report.stream": "events.jsonl",
     "run.lock": "the lock",

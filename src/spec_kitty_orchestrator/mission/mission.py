@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import traceback
 from functools import partial
 
 import trio
@@ -16,6 +15,7 @@ from ..host.errors import HostRefused
 from ..report.events import LaneChanged, Notice, WpLeft
 from .acceptance import MissionEnd, accept, unfinished
 from .admission import Admission
+from .bugs import record_bug
 from .context import RunContext
 from .outcome import Ended, Outcome
 from .patience import HOST, Patience
@@ -166,18 +166,7 @@ class Mission:
         except OSError as problem:  # the disk is full, or no descriptor is to be had
             return Outcome(Ended.REFUSED_FOR_NOW, standing.lane, str(problem))
         except Exception as bug:  # noqa: BLE001 - the task's boundary: recorded, and the siblings go on
-            return Outcome(Ended.INTERNAL, standing.lane, self._record_bug(work_package.wp_id, bug))
-
-    def _record_bug(self, wp_id: str, bug: Exception) -> str:
-        path = self.run.log_dir / f"{wp_id}-internal-error.txt"
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(
-                "".join(traceback.format_exception(type(bug), bug, bug.__traceback__)), encoding="utf-8"
-            )
-        except OSError:  # its siblings go on
-            return f"internal error: {bug!r}"
-        return f"internal error: {bug!r}; see {path.relative_to(self.run.repo_root)}"
+            return Outcome(Ended.INTERNAL, standing.lane, record_bug(self.run, work_package.wp_id, bug))
 
     def _record_end(self, wp_id: str, outcome: Outcome) -> None:
         if outcome.ended is Ended.MOVED:
@@ -190,7 +179,9 @@ class Mission:
             self.admission.put_off(wp_id, outcome)
         else:
             self.outcomes[wp_id] = outcome
-        if outcome.ended is not Ended.ACCEPTED:
+        if outcome.ended is Ended.ACCEPTED:
+            self.unproven.pop(wp_id, None)
+        else:
             self._note_error(wp_id, outcome.reason)
             if not outcome.ended.is_for_now:
                 self.run.events.emit(WpLeft(wp_id, outcome.reason))
@@ -259,6 +250,7 @@ class Mission:
             if self.view.is_current(wp_id, look):
                 self.run.events.emit(Notice(f"{wp_id} is no longer in the mission"))
                 self.view.drop(wp_id)
+                self.unproven.pop(wp_id, None)
                 self.admission.forget(wp_id)
                 self._lift()
 
