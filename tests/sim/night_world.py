@@ -423,7 +423,7 @@ class NightWorld(World):
                 self.step(wp_id, "tidy")
 
     def finish(self) -> None:
-        """With all trouble over, the mission is accepted: at once, or once somebody has seen what was left."""
+        """With all trouble over, the mission is accepted: at once, or once somebody saw what was left."""
         self.make_peace()
         for _ in range(4):
             self.let_go()
