@@ -15,7 +15,7 @@ merge, and breaks down, every time. For as long, the `mission_type` in mission-s
 with `lanes`.
 """
 
-_CRASH = re.compile(r"FileNotFoundError:Nometa\.jsonin.+-coord/kitty-specs/")
+_CRASH = re.compile(r"FileNotFoundError:Nometa\.jsonin.+-coord/")
 """Its last words, without the blanks: it wraps its lines."""
 
 
