@@ -51,13 +51,15 @@ _UNPAID = re.compile(
     r"\binsufficient_quota\b|\bexceeded your current quota, please check your plan and billing"
 )
 
-# On stderr an HTTP status, or the name of a network error, says why only in a line that is the error itself.
+# On stderr an HTTP status, or the name of a network error, says why only in a line that is the error itself:
+# no assertion and no `FAILED test_x.py` of the work's own tests, and not any line because it is the last one.
 _ERROR_LINE = re.compile(
-    r"\s*[❌✖✗]|\W*(?:cause\W+)?(?:(?:fatal|uncaught|unhandled|api)[ _]?)?(?:[\w.]*error|exception|failed)\b",
+    r"\s*[❌✖✗]|\W*(?:cause\W+)?(?:(?:fatal|uncaught|unhandled|api)[ _]?)?"
+    r"(?:(?!assertion)[\w.]*error|exception|(?-i:[Ff]ailed|(?:connect|read|write|getaddrinfo) E[A-Z_]+))\b",
     re.IGNORECASE,
 )
 # `Warning: HTTP error: 404`, `2026-11-22T06:23:25Z WARN ...`, `(node:7) [DEP0040] DeprecationWarning: ...`
-_WARNING_LINE = re.compile(r"\W*(?:\S+\s+){0,2}\[?\w*warn(?:ing)?\b", re.IGNORECASE)
+_WARNING_LINE = re.compile(r"\s*⚠|\W*(?:\S+\s+){0,2}\[?\w*warn(?:ing)?\b", re.IGNORECASE)
 
 _DURATION = re.compile(
     r"(?:retry|try again|available|resets?)(?: again)?(?: after| in)?:? (?P<parts>(?:\d+(?:\.\d+)? ?"
@@ -117,24 +119,32 @@ def _kind_of(spec: AgentSpec, ending: Ending, error: AgentError, *, structured: 
     by_code = spec.failure_codes.get(error.code or "") or _by_status(error.status)
     by_exit = spec.exit_kinds.get(ending.returncode or 0)
     in_order = (by_code, by_exit) if structured else (by_exit, by_code)
-    words = (*spec.failure_words, *_COMMON_WORDS)
-    by_words = next((kind for kind, phrase in words if re.search(phrase, error.message)), None)
+    by_words = _by_words(spec, error.message, is_error=structured or _is_error(error.message))
     return next((kind for kind in (*in_order, by_words) if kind), FailureKind.CRASHED)
 
 
+def _by_words(spec: AgentSpec, message: str, *, is_error: bool) -> FailureKind | None:
+    """Words of the agent's own count anywhere, those of shared libraries only in what is an error."""
+    words = (*spec.failure_words, *(_COMMON_WORDS if is_error else ()))
+    return next((kind for kind, phrase in words if re.search(phrase, message)), None)
+
+
+def _is_error(line: str) -> bool:
+    return _ERROR_LINE.match(line) is not None
+
+
 def _stderr_error(spec: AgentSpec, stderr: str) -> AgentError:
-    """The last line that says why, by words of the agent's own, or being an error or the last word of all."""
+    """The last line that says why, by words of the agent's own, or being an error; else the last of all."""
     said = (line.strip() for line in stderr.splitlines())
     lines = [line for line in said if line and not _WARNING_LINE.match(line)]
     status = re.compile(spec.output.status_pattern or r"(?!)")
     for line in reversed(lines):
-        is_error = line is lines[-1] or _ERROR_LINE.match(line)
+        is_error = _is_error(line)
         if is_error and (told := status.search(line)):
             return AgentError(line, int(told.group(1)))
-        known = (*spec.failure_words, *(_COMMON_WORDS if is_error else ()))
-        if any(re.search(phrase, line) for _, phrase in known):
+        if _by_words(spec, line, is_error=is_error):
             return AgentError(line)
-    errors = [line for line in lines if _ERROR_LINE.match(line)]
+    errors = [line for line in lines if _is_error(line)]
     return AgentError((errors or lines or [""])[-1])
 
 
@@ -166,12 +176,14 @@ def _until_clock(told: re.Match[str], now: datetime) -> float | None:
     try:
         here = now.astimezone(ZoneInfo(told["zone"]) if told["zone"] else None)
         hour = int(told["hour"]) % 12 + (12 if told["half"].lower() == "p" else 0)
-        then = here.replace(hour=hour, minute=int(told["minute"] or 0), second=0, microsecond=0)
+        today = here.replace(hour=hour, minute=int(told["minute"] or 0), second=0, microsecond=0)
+        # Without a zone it is the system's, of which `here` has but the offset that it has now.
+        today = today if told["zone"] else today.replace(tzinfo=None)
+        days = [(today + timedelta(days=day)).astimezone(timezone.utc) for day in (-1, 0, 1)]
     except (ValueError, LookupError, OSError):
         return None  # a zone or an hour that does not exist
-    if timedelta(0) <= here - then <= _JUST_PASSED:
-        return 0.0
-    return ((then - here) % timedelta(days=1)).total_seconds()
+    then = next(day for day in days if now - day <= _JUST_PASSED)
+    return max(0.0, (then - now).total_seconds())
 
 
 def _one_line(text: str) -> str:

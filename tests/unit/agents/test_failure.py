@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import datetime, timezone
 
 import pytest
@@ -149,6 +150,31 @@ def test_a_time_of_day_is_not_yet_over_at_midnight() -> None:
 
 
 @pytest.mark.parametrize(
+    ("now", "message", "hours"),
+    [
+        ((2026, 3, 2, 0, 5), "resets 11:55pm (UTC)", 0),  # yesterday's
+        ((2026, 3, 2, 0, 5), "resets 11:45pm (UTC)", 23 + 40 / 60),
+        ((2026, 3, 28, 22, 0), "resets 9am (Europe/Berlin)", 9),  # the night is an hour shorter there
+        ((2026, 10, 24, 21, 0), "resets 9am (Europe/Berlin)", 11),  # and longer
+        ((2026, 3, 28, 22, 0), "resets 9am", 9),  # where this machine is
+    ],
+)
+def test_a_time_of_day_across_midnight_and_into_summer_and_winter(
+    monkeypatch: pytest.MonkeyPatch, now: tuple[int, int, int, int, int], message: str, hours: float
+) -> None:
+    monkeypatch.setenv("TZ", "Europe/Berlin")
+    time.tzset()
+    try:
+        error = Transcript(error=AgentError(message))
+        found = classify(CODEX, ended(returncode=1), error, datetime(*now, tzinfo=timezone.utc))
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+    assert found is not None
+    assert found.retry_after == hours * 3600
+
+
+@pytest.mark.parametrize(
     ("agent_id", "returncode", "kind"),
     [
         ("gemini", 53, FailureKind.ATTEMPT_LIMIT),
@@ -198,7 +224,15 @@ def test_a_warning_on_stderr_has_no_consequence(agent_id: str, warning: str) -> 
         ("augment", "  [cause]: Error: connect ECONNREFUSED 127.0.0.1:9\n    at x", FailureKind.NETWORK),
         ("pi", 'Model "x/y" not found. Use --list-models to see them.\nbye', FailureKind.BAD_MODEL),
         ("letta", 'Unknown model "x" for provider "y"\nbye', FailureKind.BAD_MODEL),
-        ("codex", "connect ECONNREFUSED 127.0.0.1:9", FailureKind.NETWORK),  # its last word of all
+        ("codex", "connect ECONNREFUSED 127.0.0.1:9", FailureKind.NETWORK),  # as Node has it
+        # The work's own tests say such things; being the last line makes no error of them.
+        ("codex", "GET /login: connect ECONNREFUSED 127.0.0.1:3000", FailureKind.CRASHED),
+        ("codex", "AssertionError: expected ECONNREFUSED", FailureKind.CRASHED),
+        ("codex", "FAILED tests/test_net.py - ConnectionError: fetch failed", FailureKind.CRASHED),
+        ("augment", "test_login: expected 200, got HTTP error: 401 Unauthorized", FailureKind.CRASHED),
+        ("augment", "Warning: no servers\n   HTTP error: 401 Unauthorized", FailureKind.CRASHED),
+        ("augment", "⚠ no servers: HTTP error: 404\n⚠ connect ECONNREFUSED", FailureKind.CRASHED),
+        ("pi", "404: our page for what is not found", FailureKind.CRASHED),
         # Half an hour ago it mattered, and it was over.
         ("codex", "trying again: ECONNREFUSED\nworking\nhit a snag", FailureKind.CRASHED),
         ("gemini", 'Attempt 1 failed with status 429. {"error":{"code":429}}\nsnag', FailureKind.CRASHED),
