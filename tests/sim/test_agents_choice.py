@@ -58,3 +58,21 @@ def test_a_reviewer_that_got_through_rests_as_short_at_its_next_limit_as_at_its_
     assert world.orchestrate().exit_code is ExitCode.ACCEPTED
     rests = [event.seconds for event in world.said(AgentParked)]  # type: ignore[attr-defined]
     assert rests == [30.0, 60.0, 30.0]
+
+
+def test_a_reviewer_is_waited_for_however_long_it_was_at_it_before_its_limit(single: World) -> None:
+    single.with_agents(review=("codex", "claude-code"))
+    single.agent_acts["codex"] = [Act(seconds=3000, fails="http429"), Act(seconds=3000, fails="http429")]
+    assert single.orchestrate().exit_code is ExitCode.ACCEPTED
+    assert single.asked("WP01", "review") == ["codex"] * 3
+
+
+def test_no_reviewer_is_waited_for_longer_than_the_settings_say_however_often_it_is_asked(
+    single: World,
+) -> None:
+    single.with_agents(review=("codex", "claude-code"))
+    single.weather = lambda agent: Act(seconds=1, fails="http429") if agent == "codex" else None
+    assert single.orchestrate().exit_code is ExitCode.ACCEPTED
+    reviews = [made for made in single.attempts if made.role.value == "review"]
+    assert reviews[-1].agent == "claude-code"
+    assert 1750 < reviews[-1].started - reviews[0].started < 1850

@@ -34,7 +34,7 @@ def play(night: Night) -> NightWorld:
 
 
 @settings(
-    max_examples=NIGHTS or 100,
+    max_examples=NIGHTS or 50,
     derandomize=not NIGHTS,
     database=None,
     deadline=None,

@@ -41,7 +41,7 @@ class AgentPool:
         remembered: what the next run is to know; `save` has it stored.
         out: why agents are out for this run.
         nothing_else: whether no work package is at work, or could be, beside those that wait for an agent.
-        review_since: when a work package's review could first have begun.
+        review_since: when a work package's review could have begun, had those who were asked taken no time.
     """
 
     now: Callable[[], float]
@@ -59,7 +59,7 @@ class AgentPool:
 
     def __attrs_post_init__(self) -> None:
         for agent, rest in [*self.remembered.items()]:
-            if rest.until <= self.now():
+            if not 0.0 < rest.until - self.now() <= LONGEST_REST_SECONDS:  # over, or the clock was wrong
                 del self.remembered[agent]
             else:
                 self._rests[agent] = {rest.kind: rest}
@@ -128,7 +128,8 @@ class AgentPool:
         """Takes those out who need a person, when all that is left to do waits for them."""
         waited_for = {agent for agents in self._waiting.values() for agent in agents} - set(self.out)
         rests = {agent: self._rest(agent) for agent in sorted(waited_for)}
-        if not all(rest is not None and rest.needs_a_person for rest in rests.values()):
+        now = self.now()  # whose rest is over is asked once more first
+        if not all(rest is not None and rest.needs_a_person and rest.until > now for rest in rests.values()):
             return
         if self.nothing_else():
             for agent, rest in rests.items():

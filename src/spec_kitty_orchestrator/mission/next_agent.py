@@ -43,6 +43,7 @@ class AgentPicker:
     wp_id: str
     slot: Slot
     _told: tuple[Role, tuple[str, ...]] | None = field(default=None, init=False)
+    _asked_at: float | None = field(default=None, init=False)
 
     async def next_agent(self, role: Role) -> str:
         """The agent to ask now; waits while those rest who should be asked.
@@ -54,11 +55,15 @@ class AgentPicker:
         if role is Role.IMPLEMENTATION:
             pool.review_since.pop(self.wp_id, None)
         else:
-            pool.review_since.setdefault(self.wp_id, pool.now())
+            since, now = pool.review_since.get(self.wp_id, pool.now()), pool.now()
+            # A reviewer that was at it until its limit was not waited for meanwhile.
+            pool.review_since[self.wp_id] = since + (0.0 if self._asked_at is None else now - self._asked_at)
+        self._asked_at = None
         while True:
             choice = self._choose(role)
             if isinstance(choice, Ask):
                 pool.takes(self.wp_id, choice.agent)
+                self._asked_at = pool.now() if role is Role.REVIEW else None
                 return choice.agent
             if isinstance(choice, NobodyLeft):
                 raise NobodyCanWork(choice)

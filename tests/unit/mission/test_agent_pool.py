@@ -174,6 +174,23 @@ def test_a_clock_that_is_set_back_keeps_nobody_resting_for_days() -> None:
     assert day.fails(K.RATE_LIMIT) == 60.0
 
 
+def test_what_a_clock_that_was_wrong_has_left_is_forgotten_and_does_not_come_true_hours_later() -> None:
+    day = Day({"a": Rest(1000.0 + 10 * 3600, K.RATE_LIMIT, 4)})
+    day.time += 5 * 3600
+    assert day.pool.availability(ME).parked == {}
+    assert day.pool.remembered == {}
+
+
+async def test_an_agent_whose_rest_is_over_is_asked_before_it_is_out() -> None:
+    day = Day()
+    for rest in (60, 900):
+        day.fails(K.AUTH)
+        day.time += rest
+    assert await day.looks(WP01=("a",)) == []
+    day.fails(K.AUTH)
+    assert await day.looks(WP01=("a",)) == ["a"]
+
+
 @pytest.mark.parametrize("kind", [K.AUTH, K.BAD_MODEL, K.BUDGET])
 async def test_when_all_wait_for_agents_that_need_a_person_these_are_out(kind: FailureKind) -> None:
     day = Day()
