@@ -322,6 +322,21 @@ def test_half_done_work_of_another_one_is_never_taken_for_ones_own(new_world: Ne
     assert world.attempts == []
 
 
+def test_those_who_were_tied_together_by_one_that_is_gone_still_take_turns_in_their_lane(
+    new_world: NewWorld,
+) -> None:
+    lanes = {"WP01": "lane-x", "WP02": "lane-x"}
+    world = new_world(WP01=[], WP02=["WP04"], WP03=["WP01", "WP02"], WP04=[], lanes=lanes)
+    take_out = Act(then=lambda: world.fake.wps.pop("WP03"))
+    world.acts["WP04", "implementation"] = [take_out]
+    world.acts["WP01", "implementation"] = [Act(seconds=1000)]
+    assert world.orchestrate().exit_code is ExitCode.ACCEPTED
+    order = [wp_id for wp_id in claims(world) if wp_id in lanes]
+    assert order == ["WP01", "WP02"]
+    began = [made.started for made in world.attempts if made.wp_id == "WP02"]
+    assert began[0] > max(made.started for made in world.attempts if made.wp_id == "WP01")
+
+
 # The patience itself.
 
 

@@ -53,9 +53,8 @@ class View:
         return before is not None
 
     def drop(self, wp_id: str) -> None:
-        """Forgets one that is no longer in the mission."""
+        """Forgets one that is gone from the mission, but not whom it ties together: they may share a lane."""
         self.lanes.pop(wp_id, None)
-        self.dependencies.pop(wp_id, None)
 
     def can_start(self, wp_id: str) -> bool:
         """Whether there is anything for a run to do, as far as lanes and dependencies tell."""
