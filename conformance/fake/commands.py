@@ -122,7 +122,8 @@ def _allocate(host: FakeHost, mission: Record, wp_id: str) -> None:
     """Makes the lane's workspace, or goes into the one that another work package of the lane was given."""
     wp = mission["wps"][wp_id]
     path = host.workspace(mission, wp)
-    merged = [host.branch(mission, mission["wps"][name]) for name in wp["dependencies"]]
+    there = [mission["wps"][name] for name in wp["dependencies"] if name in mission["wps"]]
+    merged = [host.branch(mission, each) for each in there]
     try:
         if host.workspaces.is_there(path):
             _require_clean(host, mission, wp_id)

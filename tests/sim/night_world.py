@@ -73,6 +73,7 @@ class NightWorld(World):
     moved: Counter[str] = field(factory=Counter)
     ended: Counter[tuple[str, str, str, str]] = field(factory=Counter)
     judged: dict[str, Judged] = field(factory=dict)
+    refused_at: dict[str, float] = field(factory=dict)
     last_outage: float = -1e9
     last_news: float = -1e9
     happenings: list[tuple[float, Callable[[], Any]]] = field(factory=list)
@@ -218,6 +219,7 @@ class NightWorld(World):
         if argv[1] == "transition" and options["--to"] in ACCEPTED:
             self.check_approval(options)
         if argv[1] == "start-implementation" and any(options["--wp"] == each.wp_id for each in self.refusals):
+            self.refused_at[options["--wp"]] = self.now()
             data = {
                 **about(self.fake.missions[self.fake.slug]),
                 "wp_id": options["--wp"],
@@ -396,7 +398,7 @@ class NightWorld(World):
             each = to_ask.pop()
             if each not in wps or wps[each]["lane"] in ("blocked", "canceled") or not self.is_clean(each):
                 return True
-            if self.moved[each] or any(each == refusal.wp_id for refusal in self.refusals):
+            if self.moved[each] or self.refused_at.get(each, -1e9) > self.wall - HEARD_OF_LATE_SECONDS:
                 return True
             shares = [other for other in self.in_lane_with(each) if wps[other]["lane"] in UNDER_WAY]
             waits_for = [
