@@ -30,7 +30,6 @@ class Standing:
         lane: the host's last word on where it stands.
         asked_for: where the host was asked to move it; until the reply it may stand there already.
         taken_into_review: this life has taken it into review; asking another time needs no new call.
-        has_moved: this life has brought it to another lane.
         lost: where it may have been moved by a call whose reply was lost.
         touched: told before and after each move: what was seen of the lane meanwhile is old.
     """
@@ -41,7 +40,6 @@ class Standing:
     touched: Callable[[], None] = lambda: None
     asked_for: Lane | None = None
     taken_into_review: bool = False
-    has_moved: bool = False
     lost: Lane | None = None
 
     @property
@@ -232,7 +230,6 @@ class Standing:
                 self.run.save(self.wp_id)
 
     def _moved(self, lane: Lane, detail: str = "") -> None:
-        self.has_moved = self.has_moved or lane is not self.lane
         self.lane = lane
         self.touched()
         self.run.save(self.wp_id)
