@@ -92,7 +92,6 @@ USES_TRIO = {
         "mission",
         "next_agent",
         "slots",
-        "work_package",
         "workbench",
     },
     "processes": {"agent_process", "attempt_log", "keeper", "orphans"},

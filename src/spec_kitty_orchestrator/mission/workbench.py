@@ -9,13 +9,18 @@ from collections.abc import Iterable
 import trio
 from attrs import evolve, frozen
 
+from ..agents.failure import Failure
+from ..agents.spec import FailureKind, Role
 from ..errors import WorkspaceError
-from ..host.workspace import Workspace
+from ..host.workspace import Workspace, read_prompt
 from ..report.events import FilesMovedAway
+from .attempt import Attempt
 from .checks import run_commands
 from .context import RunContext
 from .evidence import Evidence
 from .leftovers import move_away
+from .prompts import Assignment
+from .proof import work_objection
 from .records import WpRecord
 
 
@@ -114,6 +119,31 @@ class Workbench:
             self.record.checked_commit, self.record.checked_by = seen.commit, lines
             self.run.save(self.wp_id)
         return None if red is None else red.words
+
+    async def objection(self, *, judged_anew: bool) -> tuple[Evidence, Failure | None]:
+        """What is there, and why it cannot be judged: not committed, on another branch, red by the checks.
+
+        Args:
+            judged_anew: see `since`.
+        """
+        since = await self.since(judged_anew=judged_anew)
+        seen = await self.look(since)
+        if words := work_objection(seen, self.workspace.branch, since):
+            return seen, Failure(FailureKind.HANDOVER_REFUSED, words)
+        if words := await self.check(seen):
+            return seen, Failure(FailureKind.CHECKS_FAILED, words)
+        return seen, None
+
+    async def assignment(self) -> Assignment:
+        """What its prompts are about, read anew for each: people edit the file while agents are at work."""
+        host = self.run.host
+        text = await trio.to_thread.run_sync(read_prompt, self.workspace)
+        since = self.record.claimed_commit or ""
+        return Assignment(host.mission, self.wp_id, text, self.workspace, host.endpoint.binary, since)
+
+    def attempt(self, role: Role, agent: str, prompt: str) -> Attempt:
+        """One attempt of an agent here."""
+        return Attempt(self.wp_id, role, self.run.agents.known[agent], self.workspace, prompt)
 
     def green(self, commit: str) -> tuple[str, ...]:
         """The checks that a commit has passed, as one would type them."""

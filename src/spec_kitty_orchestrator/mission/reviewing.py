@@ -1,0 +1,122 @@
+"""The review of one work package: until there is an explicit verdict on one commit, for one reference."""
+
+from __future__ import annotations
+
+from attrs import frozen
+
+from ..agents.failure import Failure
+from ..agents.spec import FailureKind, Role
+from ..host.contract.lanes import Lane
+from ..report.events import SentBack, VerdictGiven
+from . import prompts
+from .attempt import run_attempt
+from .context import RunContext
+from .evidence import Evidence
+from .next_agent import AgentPicker
+from .proof import change_by_reviewer, moved_objection
+from .records import WpRecord
+from .standing import Standing
+from .verdict import Reviewed, Verdict, read_verdict, review_reference
+from .workbench import Workbench
+
+
+@frozen
+class Reviewing:
+    """The reviews of one work package in a run, one after the other."""
+
+    run: RunContext
+    wp_id: str
+    standing: Standing
+    picker: AgentPicker
+    bench: Workbench
+
+    @property
+    def record(self) -> WpRecord:
+        """What is remembered of the work package."""
+        return self.run.record(self.wp_id)
+
+    async def review(self) -> Reviewed:
+        """A verdict on what is committed now: a reviewer's, or ours on what cannot be judged.
+
+        Raises:
+            Through: the host does not give it to us for review.
+            NobodyCanWork: there is no reviewer, and none will come back.
+            WorkspaceError: the workspace is not what the host made any more.
+        """
+        role = Role.REVIEW
+        if (given := await self._given_verdict()) is not None:
+            return given
+        while True:
+            agent = await self.picker.next_agent(role)
+            before, objection = await self._objection_to_review()
+            ref = review_reference(self.wp_id, self.record.next_number(role), self.run.nonce())
+            self.record.judged_commit = before.commit
+            await self.standing.take_into_review(self.run.policy(agent, role), ref)
+            if objection is not None:
+                return self._send_back(agent, before, ref, objection)
+            checks = "; ".join(f"`{line}` succeeded" for line in self.bench.green(before.commit))
+            told = (before.commit, self.record.reviews, checks)
+            prompt = prompts.review_prompt(await self.bench.assignment(), ref, *told)
+            result = await run_attempt(self.run, self.bench.attempt(role, agent, prompt))
+            after = await self.bench.look()
+            if changed := change_by_reviewer(before, after):
+                await self.picker.cope_with(role, agent, Failure(FailureKind.WORK_CHANGED, changed))
+                return self._send_back(agent, after, ref, changed)
+            await self.bench.clear_away(agent)
+            failure = result.failure
+            if failure is None:
+                said = read_verdict(result.transcript.final_text, ref)
+                if said is not None:
+                    return self._heed(Reviewed(agent, after.commit, said))
+                failure = Failure(FailureKind.NO_VERDICT, f"its last message holds no verdict for {ref}")
+            await self.picker.cope_with(role, agent, failure)
+
+    async def _given_verdict(self) -> Reviewed | None:
+        """A verdict that the host has not heard of yet; an approval only while its commit is still there."""
+        given, self.record.verdict = self.record.verdict, None
+        if (
+            given is None
+            or self.standing.lane is not Lane.IN_REVIEW
+            or given.agent not in self.run.agents.known
+        ):
+            return None
+        if given.said.approved:
+            seen = await self.bench.look()
+            if (seen.commit, seen.branch, seen.is_clean) != (given.commit, self.bench.workspace.branch, True):
+                return None
+        self.record.verdict = given
+        return given
+
+    async def _objection_to_review(self) -> tuple[Evidence, str | None]:
+        """What is there to judge, or why it cannot be; an interrupted review may have left its own traces."""
+        if self.standing.lane is Lane.IN_REVIEW:
+            await self.bench.clear_away("an interrupted review")
+            seen = await self.bench.look()
+            if self.record.judged_commit and self.record.judged_commit != seen.commit:
+                return seen, moved_objection(self.record.judged_commit, seen.commit)
+        seen, objection = await self.bench.objection(judged_anew=self.standing.lane is Lane.IN_REVIEW)
+        return seen, None if objection is None else objection.message
+
+    def _send_back(self, agent: str, seen: Evidence, ref: str, words: str) -> Reviewed:
+        """What we found ourselves goes to the implementer; the host is told that we ask for changes."""
+        review = Reviewed(agent, seen.commit, Verdict(ref, approved=False, feedback=words), by_us=True)
+        self.record.sent_back(seen.commit, words)
+        self.record.verdict = review
+        self.run.save(self.wp_id)
+        self.run.events.emit(SentBack(self.wp_id, words))
+        return review
+
+    def _heed(self, review: Reviewed) -> Reviewed:
+        """Keeps a verdict before the host is told: its feedback must reach the implementer in any case."""
+        said, record = review.said, self.record
+        record.verdict = review
+        record.tallies.pop(Role.REVIEW, None)
+        if said.approved:
+            record.approved_commit, record.approved_by = review.commit, review.agent
+        else:
+            record.sent_back(review.commit, said.feedback)
+        self.run.save(self.wp_id)
+        own_work = review.agent == record.implementer
+        verdict = (review.agent, said.review_ref, said.word, said.feedback, review.commit, own_work)
+        self.run.events.emit(VerdictGiven(self.wp_id, *verdict))
+        return review
