@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import re
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 from attrs import frozen
 
@@ -81,8 +81,9 @@ class TranscriptReader:
     Mutable: fed by the one task that runs the attempt, and by nobody else.
     """
 
-    def __init__(self, output: Output) -> None:
+    def __init__(self, output: Output, on_session: Callable[[str], None] | None = None) -> None:
         self._output = output
+        self._on_session = on_session
         self._events = _Events(output)
         self._lines = _Lines() if output.format is OutputFormat.JSONL else None
         self._text = _Tail(MAX_TEXT_BYTES if output.format is OutputFormat.TEXT else MAX_DOCUMENT_BYTES)
@@ -92,6 +93,11 @@ class TranscriptReader:
     def complete(self) -> bool:
         """True once the agent has said that it has finished."""
         return self._events.complete
+
+    @property
+    def usage(self) -> Usage:
+        """What it has told until now."""
+        return self._events.usage
 
     @property
     def unread_bytes(self) -> int:
@@ -127,11 +133,14 @@ class TranscriptReader:
     def _take(self, line: bytes) -> None:
         if line.lstrip()[:1] in (b"{", b"[") and _marks(line) <= MAX_LINE_MARKS:
             self._events.take(_parse(line.decode("utf-8", "replace")))
+            if self._on_session is not None and self._events.session is not None:
+                self._on_session(self._events.session)
+                self._on_session = None  # it is told once
 
 
-def open_reader(spec: AgentSpec) -> TranscriptReader:
-    """A reader for one attempt of this agent."""
-    return TranscriptReader(spec.output)
+def open_reader(spec: AgentSpec, on_session: Callable[[str], None] | None = None) -> TranscriptReader:
+    """A reader for one attempt of this agent; `on_session`: see `Agent.open_reader`."""
+    return TranscriptReader(spec.output, on_session)
 
 
 class _Events:
@@ -144,7 +153,7 @@ class _Events:
         self.complete = False
         self._adding = False
         self._passing = False
-        self._session: str | None = None
+        self.session: str | None = None
         self._figures: dict[str, float] = {}
 
     def take(self, value: object) -> None:
@@ -164,7 +173,7 @@ class _Events:
         if place is not None or text or self._passing:
             self._passing = place is not None and place.passing
             self.error = _read_error(place, event, output.status_pattern) if place else None
-        self._session = output.session.text(event) or self._session
+        self.session = output.session.text(event) or self.session
         self._count("input", output.input_tokens, event)
         self._count("output", output.output_tokens, event)
         self._count("cost", output.cost_usd, event)
@@ -176,10 +185,13 @@ class _Events:
             before = self._figures.get(name, 0.0) if self._output.usage_adds else 0.0
             self._figures[name] = before + sum(figures)
 
+    @property
+    def usage(self) -> Usage:
+        return Usage(self._whole("input"), self._whole("output"), self._figures.get("cost"))
+
     def transcript(self, plain: str, stderr: str) -> Transcript:
-        usage = Usage(self._whole("input"), self._whole("output"), self._figures.get("cost"))
         text = (self.final_text or plain).strip()
-        return Transcript(text, usage, self._session, self.error, self.complete, stderr)
+        return Transcript(text, self.usage, self.session, self.error, self.complete, stderr)
 
     def _whole(self, name: str) -> int | None:
         return int(self._figures[name]) if name in self._figures else None
