@@ -64,6 +64,7 @@ class RunContext:
         save: has that put on the disk soon, or with None what concerns the whole run; returns at once.
         saved: returns when all that `save` was told until now is there; for where the order matters.
         repository: reads what is committed.
+        wanted: the work packages that are asked for; None: all.
         left: what nobody could end of what was started beside the attempts, each as "pid name".
         prepared: the workspaces in which `setup:` has been run; `left_by_setup`: what it must not leave.
         jitter: a number between 0 and 1, to spread retries apart.
@@ -84,6 +85,7 @@ class RunContext:
     repository: Repository
     slots: Slots
     notes: Notes
+    wanted: frozenset[str] | None = None
     turns: Turns = field(factory=Turns)
     left: list[str] = field(factory=list)
     prepared: set[Path] = field(factory=set)

@@ -155,6 +155,7 @@ def open_run(
         pool=new_pool(kit, events, state.resting, writer.mark),
         repository=repository or GitRepository(),
         slots=Slots(trio.CapacityLimiter(opened.settings.max_concurrent_wps)),
+        wanted=opened.wanted,
         left=state.left,
     )
     return run
