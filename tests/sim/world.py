@@ -66,6 +66,7 @@ class Act:
         says: what to print instead; the exit status is then 1, too.
         raises: why it does not even start.
         ended_by: how the attempt ends, when not by itself.
+        cost_usd: what it tells that it has cost; claude-code alone tells any.
         then: called at the end, for what happens meanwhile.
     """
 
@@ -79,6 +80,7 @@ class Act:
     raises: CommandNotStarted | None = None
     returncode: int | None = 0
     ended_by: EndedBy = EndedBy.EXITED
+    cost_usd: float | None = None
     then: Callable[[], None] = lambda: None
 
 
@@ -335,10 +337,11 @@ class World:
                 self.fake.commit(wp_id)
             if act.mark and is_there:
                 self.fake.mark(wp_id)
-            sink.feed_stdout(_spoken(agent, f"I did {wp_id}."))
+            sink.feed_stdout(_spoken(agent, f"I did {wp_id}.", act.cost_usd))
         else:
             said = {"review_ref": reference[1], "verdict": act.verdict, "feedback": act.feedback}
-            sink.feed_stdout(_spoken(agent, json.dumps(said) if act.verdict else "I looked at it."))
+            words = json.dumps(said) if act.verdict else "I looked at it."
+            sink.feed_stdout(_spoken(agent, words, act.cost_usd))
         return Ending(act.returncode, None, act.ended_by, (), act.seconds)
 
     # What tests arrange.
@@ -401,10 +404,11 @@ async def write_at_once(write: Callable[[str], None], text: str) -> None:
     write(text)
 
 
-def _spoken(agent: str, text: str) -> bytes:
+def _spoken(agent: str, text: str, cost_usd: float | None = None) -> bytes:
     """A final text in the format of the agent."""
     if agent == "claude-code":
-        event: Mapping[str, Any] = {"type": "result", "subtype": "success", "is_error": False, "result": text}
+        event: dict[str, Any] = {"type": "result", "subtype": "success", "is_error": False, "result": text}
+        event |= {} if cost_usd is None else {"total_cost_usd": cost_usd}
         return json.dumps(event).encode() + b"\n"
     assert agent == "codex", agent
     item = {"type": "item.completed", "item": {"type": "agent_message", "text": text}}

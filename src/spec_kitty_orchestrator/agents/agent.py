@@ -61,12 +61,16 @@ class Agent:
             "workspace": str(workspace.path),
             "attempt_dir": str(attempt_dir),
             "model": settings.model or "",
+            "max_cost_usd": str(settings.max_cost_usd or ""),
             # JSON is TOML here, save for DEL and lone surrogates, which no sane path holds.
             "json_writes": json.dumps(list(map(str, workspace.written_outside))),
             "toml_access": json.dumps(_access(workspace), separators=(",", "=")),
         }
         model = self.spec.model_args if settings.model else ()
-        args = _fill((*command.args, *model), values) + settings.extra_args + _fill(command.last, values)
+        limit = self.spec.cost_limit_args if settings.max_cost_usd is not None else ()
+        args = (
+            _fill((*command.args, *model, *limit), values) + settings.extra_args + _fill(command.last, values)
+        )
         own = {**self.spec.env, **command.env}
         return CommandLine(
             argv=(command.program or str(self.program), *args),
@@ -82,7 +86,7 @@ class Agent:
 
     def open_reader(self) -> TranscriptReader:
         """What reads its output in one attempt."""
-        return open_reader(self.spec)
+        return open_reader(self.spec, self.settings.max_cost_usd)
 
     def judge(self, ending: Ending, transcript: Transcript) -> Failure | None:
         """Why an attempt did not succeed, or None."""

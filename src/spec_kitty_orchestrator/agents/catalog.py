@@ -67,6 +67,7 @@ CLAUDE_CODE = AgentSpec("claude-code", "anthropic", ("claude",),
         (NETWORK, r"^API Error: (Unable to connect|Connection)\b"),  # refused
     ),
     read_only_review=True, reports_cost=True, verified="2.1.330",
+    cost_limit_args=("--max-budget-usd", "$max_cost_usd"),
 )  # fmt: skip
 
 CODEX = AgentSpec("codex", "openai", ("codex",),
@@ -236,7 +237,7 @@ PI = AgentSpec("pi", "pi", ("pi",),
         (AUTH, r"\bNo API key found\b"),  # noauth
         (BAD_MODEL, r'\bModel "[^"]*" not found\. Use --list-models\b'),  # on stderr
     ),
-    read_only_review=True, reports_cost=True, verified="0.87.1",
+    read_only_review=True, reports_cost=True, tells_cost_midway=True, verified="0.87.1",
 )  # fmt: skip
 
 LETTA = AgentSpec("letta", "letta", ("letta",),

@@ -36,7 +36,7 @@ OPENCODE = AgentSpec("opencode", "opencode", ("opencode",),
     ),
     output=_OPENCODE_OUTPUT,
     failure_words=_OPENCODE_WORDS,
-    read_only_review=True, reports_cost=True, verified="1.18.33",
+    read_only_review=True, reports_cost=True, tells_cost_midway=True, verified="1.18.33",
     note="start it once by hand first: several cold starts at the same time can fail",
 )  # fmt: skip
 
@@ -45,6 +45,6 @@ KILOCODE = AgentSpec("kilocode", "kilocode", ("kilo", "kilocode"),
     review=RoleCommand("run --agent plan --format json"),
     output=_OPENCODE_OUTPUT,
     failure_words=_OPENCODE_WORDS,
-    read_only_review=True, reports_cost=True, verified="7.7.7", note="starts slowly (up to 45 s)",
-    litter=(".kilo/",),
+    read_only_review=True, reports_cost=True, tells_cost_midway=True, verified="7.7.7",
+    note="starts slowly (up to 45 s)", litter=(".kilo/",),
 )  # fmt: skip

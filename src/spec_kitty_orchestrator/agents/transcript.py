@@ -81,8 +81,8 @@ class TranscriptReader:
     Mutable: fed by the one task that runs the attempt, and by nobody else.
     """
 
-    def __init__(self, output: Output) -> None:
-        self._output = output
+    def __init__(self, output: Output, max_cost_usd: float | None = None) -> None:
+        self._output, self._max_cost_usd = output, max_cost_usd
         self._events = _Events(output)
         self._lines = _Lines() if output.format is OutputFormat.JSONL else None
         self._text = _Tail(MAX_TEXT_BYTES if output.format is OutputFormat.TEXT else MAX_DOCUMENT_BYTES)
@@ -92,6 +92,16 @@ class TranscriptReader:
     def complete(self) -> bool:
         """True once the agent has said that it has finished."""
         return self._events.complete
+
+    @property
+    def usage(self) -> Usage:
+        """What it has told of that until now."""
+        return self._events.usage
+
+    @property
+    def is_too_dear(self) -> bool:
+        """True once the agent has told that it cost more than it may."""
+        return self._max_cost_usd is not None and (self.usage.cost_usd or 0.0) > self._max_cost_usd
 
     @property
     def unread_bytes(self) -> int:
@@ -129,9 +139,9 @@ class TranscriptReader:
             self._events.take(_parse(line.decode("utf-8", "replace")))
 
 
-def open_reader(spec: AgentSpec) -> TranscriptReader:
-    """A reader for one attempt of this agent."""
-    return TranscriptReader(spec.output)
+def open_reader(spec: AgentSpec, max_cost_usd: float | None = None) -> TranscriptReader:
+    """A reader for one attempt of this agent, and of what it may cost."""
+    return TranscriptReader(spec.output, max_cost_usd)
 
 
 class _Events:
@@ -176,10 +186,13 @@ class _Events:
             before = self._figures.get(name, 0.0) if self._output.usage_adds else 0.0
             self._figures[name] = before + sum(figures)
 
+    @property
+    def usage(self) -> Usage:
+        return Usage(self._whole("input"), self._whole("output"), self._figures.get("cost"))
+
     def transcript(self, plain: str, stderr: str) -> Transcript:
-        usage = Usage(self._whole("input"), self._whole("output"), self._figures.get("cost"))
         text = (self.final_text or plain).strip()
-        return Transcript(text, usage, self._session, self.error, self.complete, stderr)
+        return Transcript(text, self.usage, self._session, self.error, self.complete, stderr)
 
     def _whole(self, name: str) -> int | None:
         return int(self._figures[name]) if name in self._figures else None

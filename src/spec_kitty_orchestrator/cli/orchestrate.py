@@ -23,6 +23,8 @@ FLAGS = (
     ("--impl-agent", str, "Agent that implements."),
     ("--review-agent", str, "Agent that reviews."),
     ("--max-concurrent", int, "Work packages with an agent at work at once."),
+    ("--max-cost-usd", float, "What the run may cost; what is begun finishes."),
+    ("--max-runtime-seconds", float, "How long it may last; what is begun finishes."),
 )
 
 
@@ -39,7 +41,7 @@ def flag_options(*defaults: str) -> Callable[[Callable[..., Any]], Callable[...,
 
 @click.command("orchestrate", short_help="Take a mission from planned to accepted.")
 @click.option("--mission", required=True, help="Slug, id or short id of the mission.")
-@flag_options("claude-code", "claude-code", "4")
+@flag_options("claude-code", "claude-code", "4", "none", "none")
 @click.option("--actor", default=DEFAULT_ACTOR, show_default=True, help="Who we are to the host.")
 @repo_root_option
 @click.option("--dry-run", is_flag=True, help="Check everything and print the plan; write nothing.")
@@ -58,7 +60,7 @@ def orchestrate(
     repo_root: Path | None = None,
     actor: str = DEFAULT_ACTOR,
     dry_run: bool = False,
-    **flags: str | int | None,
+    **flags: str | float | None,
 ) -> ExitCode:
     """Runs the command; `flags` are the fields of `Flags`, None for one that is not given.
 

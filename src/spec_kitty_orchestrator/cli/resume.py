@@ -23,7 +23,7 @@ actor_option = click.option("--actor", help="Who we are to the host.  [default: 
 @click.command("resume", short_help="Go on with the last run.")
 @mission_option
 @click.option("--retry-blocked", is_flag=True, help="Unblock what we blocked, and try it again.")
-@flag_options("as before", "as before", "as before")
+@flag_options(*["as before"] * 5)
 @actor_option
 @repo_root_option
 @click.pass_context
@@ -40,7 +40,7 @@ def resume(
     actor: str | None = None,
     repo_root: Path | None = None,
     retry_blocked: bool = False,
-    **flags: str | int | None,
+    **flags: str | float | None,
 ) -> ExitCode:
     """Runs the command; `flags` are the fields of `Flags`, None for one that is not given.
 
@@ -65,7 +65,7 @@ def resume(
 
 
 def go_on(
-    state: RunState, actor: str | None, root: Path, asked: Asked, flags: dict[str, str | int | None]
+    state: RunState, actor: str | None, root: Path, asked: Asked, flags: dict[str, str | float | None]
 ) -> ExitCode:
     """Goes on with a run; flags that are given outrank those of before. Raises OrchestratorError."""
     from ..run.opening import Request

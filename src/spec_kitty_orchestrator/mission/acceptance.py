@@ -19,6 +19,7 @@ from .records import WpRecord
 
 GRAVEST_FIRST = (
     (Ended.INTERNAL, ExitCode.INTERNAL),
+    (Ended.BUDGET, ExitCode.NO_AGENT),  # graver than what it kept from being tried again
     (Ended.BROKEN, ExitCode.HOST),
     (Ended.NO_AGENT, ExitCode.NO_AGENT),
 )
@@ -88,11 +89,14 @@ async def _accepted(run: RunContext) -> AcceptMission:
         await trio.sleep(pause)
 
 
-def unfinished(mission: str, outcomes: Mapping[str, Outcome], left: Sequence[str]) -> MissionEnd:
+def unfinished(run: RunContext, outcomes: Mapping[str, Outcome], left: Sequence[str]) -> MissionEnd:
     """What is left, a line for each; the gravest of the reasons gives the exit code."""
     endings = {outcome.ended for outcome in outcomes.values()}
     code = next((code for ended, code in GRAVEST_FIRST if ended in endings), ExitCode.ATTENTION)
-    return MissionEnd(code, (f"mission {mission} is not finished:", *left))
+    lines = (f"mission {run.host.mission} is not finished:", *left)
+    if Ended.BUDGET in endings:
+        lines += (f"{run.budget.words}; go on with: {PROGRAM} {run.budget.how_to_go_on}",)
+    return MissionEnd(code, lines)
 
 
 def _attention(*lines: str) -> MissionEnd:

@@ -53,11 +53,14 @@ async def run_attempt(run: RunContext, attempt: Attempt) -> AttemptResult:
     """Runs one agent to its end, with everything recorded: prompt, log, attempt record, events.
 
     Raises:
+        BudgetSpent: the run's budget is spent.
         LogNotWritten: the log, or a file that the agent is given, cannot be written.
-        CommandNotStarted: it could not be started, and the agent is not to blame. Neither spends anything.
+        CommandNotStarted: it could not be started, and the agent is not to blame. None of these
+            spends anything.
         trio.Cancelled: the run, or this work package, is being stopped; the agent is gone by then, and
             the attempt is recorded as interrupted, which spends nothing.
     """
+    run.budget.check()  # what was done since the agent was chosen took its time
     record = _open_record(run, attempt)
     started = trio.current_time()
     outcome = INTERRUPTED
@@ -73,6 +76,7 @@ async def run_attempt(run: RunContext, attempt: Attempt) -> AttemptResult:
         record.outcome = outcome
         record.seconds = trio.current_time() - started if record.seconds is None else record.seconds
         _close_record(run, attempt.wp_id, record)
+        run.budget.look()
     return result
 
 
@@ -99,6 +103,8 @@ async def _run(run: RunContext, attempt: Attempt, record: AttemptRecord) -> Atte
         ending = await run.agents.start(command, log, limits, reader, note_keeper)
     except ProgramMissing as problem:
         return AttemptResult(reader.finish(), Failure(FailureKind.NOT_INSTALLED, problem.message))
+    finally:
+        record.usage = reader.usage  # also of one that is stopped with the run, as far as it told
     record.seconds, record.swept, record.left = ending.seconds, ending.swept, ending.left
     transcript = await _finish(reader)
     failure = agent.judge(ending, transcript)
