@@ -237,8 +237,8 @@ WRONG = {
     "figures that plain text does not hold": (
         "agents: {custom: {mine: {command: {review: [x]}, cost_usd: cost}}}\n",
         [
-            "orchestrator.yaml:1:50: agents.custom.mine.cost_usd: is for `output: json` and `jsonl`; in plain "
-            "text nothing is looked for"
+            "orchestrator.yaml:1:50: agents.custom.mine.cost_usd: is for `output: json` and `jsonl`; in "
+            "plain text nothing is looked for"
         ],
     ),
     "a limit to an attempt's cost that nobody can hold": (
@@ -246,8 +246,8 @@ WRONG = {
         "  custom:\n    mine: {command: {review: [x]}, output: json, cost_usd: cost}\n"
         "    yours: {command: {review: [x]}, output: jsonl, cost_usd: cost}\n",
         [
-            f"orchestrator.yaml:{place}: agents.settings.{agent}.max_cost_usd: {agent} cannot be held to it: it "
-            "has no such limit, and does not tell its cost while it is at work; these can: claude-code, "
+            f"orchestrator.yaml:{place}: agents.settings.{agent}.max_cost_usd: {agent} cannot be held to it: "
+            "it has no such limit, and does not tell its cost while it is at work; these can: claude-code, "
             "opencode, kilocode, pi, yours"
             for agent, place in (("codex", "4:7"), ("mine", "5:12"))
         ],
