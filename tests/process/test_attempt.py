@@ -106,7 +106,7 @@ def pi_turns(*costs: float) -> str:
 
 async def test_an_agent_that_tells_its_cost_as_it_goes_is_stopped_when_that_is_too_much(arena: Any) -> None:
     pi = get_agent("pi")
-    reader = open_reader(pi, 1.0)
+    reader = open_reader(pi, max_cost_usd=1.0)
     ending = await run(shell(arena, pi_turns(0.5, 0.25, 0.5)), reader)
     assert ending.ended_by is EndedBy.TOO_DEAR
     found = classify(pi, ending, reader.finish())
@@ -117,7 +117,7 @@ async def test_an_agent_that_tells_its_cost_as_it_goes_is_stopped_when_that_is_t
 
 async def test_what_it_may_cost_it_may_cost_to_the_last_cent(arena: Any) -> None:
     launch = shell(arena, pi_turns(0.5, 0.5), timeout=3.0)
-    assert (await run(launch, open_reader(get_agent("pi"), 1.0))).ended_by is EndedBy.TIMEOUT
+    assert (await run(launch, open_reader(get_agent("pi"), max_cost_usd=1.0))).ended_by is EndedBy.TIMEOUT
 
 
 LIMITS = {

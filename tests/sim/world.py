@@ -10,6 +10,7 @@ import json
 import os
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -66,7 +67,7 @@ class Act:
         says: what to print instead; the exit status is then 1, too.
         raises: why it does not even start.
         ended_by: how the attempt ends, when not by itself.
-        cost_usd: what it tells that it has cost; claude-code alone tells any.
+        cost_usd: what it costs; only claude-code tells, and its whole session's.
         then: called at the end, for what happens meanwhile.
     """
 
@@ -149,6 +150,8 @@ class Attempt:
     wp_id: str
     role: Role
     prompt: str
+    session: str | None = None
+    resumed: bool = False
 
 
 @define(slots=False)  # tests replace methods of it
@@ -163,6 +166,9 @@ class World:
         command_acts: how the next ones end: exit status, output, what happens meanwhile.
         weather: what befalls an agent that starts now, before all acts; asked with its id.
         beside: what happens beside the run.
+        sessions: the agents' own, by id, with the prompts that each was given; tests make them forget.
+        tokens: what codex says next that its thread has read.
+        costs: what each of claude-code's sessions has cost.
         wall: the time of day when a run's clock stands at 0, in seconds; that of a suspended machine jumps.
     """
 
@@ -182,6 +188,9 @@ class World:
     at_work: int = 0
     most_at_work: int = 0
     stopped: int = 0
+    sessions: dict[str, list[str]] = field(factory=dict)
+    tokens: list[int] = field(factory=list)
+    costs: dict[str | None, float] = field(factory=dict)
     programs: dict[str, Path | None] = field(factory=dict)
     state: RunState | None = None
     writer: StateWriter | None = None
@@ -287,12 +296,20 @@ class World:
         assert found is not None
         wp_id, role = found[1], Role.REVIEW if REF.search(prompt) else Role.IMPLEMENTATION
         on_start(ProcessIdentity.of(os.getpid()))
-        self.attempts.append(Attempt(trio.current_time(), agent, wp_id, role, prompt))
+        session, resumed = self._session_of(agent, command.argv)
+        self.attempts.append(Attempt(trio.current_time(), agent, wp_id, role, prompt, session, resumed))
+        number = len(self.attempts) - 1
+        if resumed and session not in self.sessions:
+            return _knows_none(agent, session, sink)
+        if session is not None:
+            self.sessions.setdefault(session, []).append(prompt)
         act = self._next_act(agent, wp_id, role)
         if act.raises is not None:
             raise act.raises
         self.at_work += 1
         self.most_at_work = max(self.most_at_work, self.at_work)
+        if agent == "codex":  # claude says it at its end, but was told
+            sink.feed_stdout(json.dumps({"type": "thread.started", "thread_id": session}).encode() + b"\n")
         try:
             await trio.sleep(act.seconds)
         except trio.Cancelled:
@@ -300,7 +317,14 @@ class World:
             raise
         finally:
             self.at_work -= 1
-        return self._end(act, wp_id, prompt, agent, sink)
+        return self._end(act, self.attempts[number], sink)
+
+    def _session_of(self, agent: str, argv: Sequence[str]) -> tuple[str | None, bool]:
+        """In which session of its own an agent works, and whether it was told to go on with that."""
+        words = dict(pairwise(argv))
+        if agent == "codex":
+            return words.get("resume", f"thread-{len(self.attempts)}"), "resume" in words
+        return words.get("--resume", words.get("--session-id")), "--resume" in words
 
     async def _run_command(self, command: Command, sink: OutputSink) -> Ending:
         self.commands.append(command.argv)
@@ -318,8 +342,9 @@ class World:
                 return waiting.pop(0)
         return GOOD
 
-    def _end(self, act: Act, wp_id: str, prompt: str, agent: str, sink: OutputSink) -> Ending:
+    def _end(self, act: Act, made: Attempt, sink: OutputSink) -> Ending:
         act.then()
+        agent, wp_id = made.agent, made.wp_id
         if act.fails is not None:
             for stream in ("stdout", "stderr"):
                 path = CAPTURES / agent / f"{act.fails}.{stream}"
@@ -330,18 +355,24 @@ class World:
             return Ending(1, None, act.ended_by, (), act.seconds)
         if act.ended_by is not EndedBy.EXITED:  # stopped before it could say or do anything
             return Ending(None, None, act.ended_by, (), act.seconds)
-        reference = REF.search(prompt)
+        if act.cost_usd is not None and agent == "claude-code":
+            self.costs[made.session] = self.costs.get(made.session, 0.0) + act.cost_usd
+            sink.feed_stdout(_cost(self.costs[made.session]))
+        reference = REF.search(made.prompt)
         if reference is None:
             is_there = wp_id in self.fake.wps  # people may have taken it out meanwhile
             if act.commit and is_there:
                 self.fake.commit(wp_id)
             if act.mark and is_there:
                 self.fake.mark(wp_id)
-            sink.feed_stdout(_spoken(agent, f"I did {wp_id}.", act.cost_usd))
+            sink.feed_stdout(
+                _spoken(
+                    made, f"I did {wp_id}.", self.tokens.pop(0) if self.tokens and agent == "codex" else None
+                )
+            )
         else:
             said = {"review_ref": reference[1], "verdict": act.verdict, "feedback": act.feedback}
-            words = json.dumps(said) if act.verdict else "I looked at it."
-            sink.feed_stdout(_spoken(agent, words, act.cost_usd))
+            sink.feed_stdout(_spoken(made, json.dumps(said) if act.verdict else "I looked at it."))
         return Ending(act.returncode, None, act.ended_by, (), act.seconds)
 
     # What tests arrange.
@@ -404,15 +435,38 @@ async def write_at_once(write: Callable[[str], None], text: str) -> None:
     write(text)
 
 
-def _spoken(agent: str, text: str, cost_usd: float | None = None) -> bytes:
+def _knows_none(agent: str, session: str | None, sink: OutputSink) -> Ending:
+    """What an agent says that is to go on with a session which it does not know."""
+    if agent == "codex":
+        sink.feed_stderr(f"Error: thread/resume failed: no rollout found for thread id {session}\n".encode())
+    else:
+        said = {
+            "type": "result",
+            "subtype": "error_during_execution",
+            "is_error": True,
+            "session_id": session,
+        }
+        said["errors"] = [f"No conversation found with session ID: {session}"]
+        sink.feed_stdout(json.dumps(said).encode() + b"\n")
+    return Ending(1, None, EndedBy.EXITED, (), 0.3)
+
+
+def _cost(usd: float) -> bytes:
+    """What claude-code says at its end, the cost alone."""
+    return json.dumps({"type": "result", "total_cost_usd": usd}).encode() + b"\n"
+
+
+def _spoken(made: Attempt, text: str, tokens: int | None = None) -> bytes:
     """A final text in the format of the agent."""
-    if agent == "claude-code":
+    if made.agent == "claude-code":
         event: dict[str, Any] = {"type": "result", "subtype": "success", "is_error": False, "result": text}
-        event |= {} if cost_usd is None else {"total_cost_usd": cost_usd}
+        event["session_id"] = made.session
         return json.dumps(event).encode() + b"\n"
-    assert agent == "codex", agent
+    assert made.agent == "codex", made.agent
     item = {"type": "item.completed", "item": {"type": "agent_message", "text": text}}
-    return json.dumps(item).encode() + b"\n" + b'{"type":"turn.completed","usage":{}}\n'
+    usage = {} if tokens is None else {"input_tokens": tokens, "output_tokens": 0}
+    ended = {"type": "turn.completed", "usage": usage}
+    return b"".join(json.dumps(each).encode() + b"\n" for each in (item, ended))
 
 
 def make_world(

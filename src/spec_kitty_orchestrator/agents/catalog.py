@@ -11,6 +11,7 @@ from __future__ import annotations
 from .opencode import KILOCODE, OPENCODE
 from .places import At, at
 from .review_rules import GEMINI_POLICY, PI_EXTENSION, each
+from .sessions import TOKENS, Sessions
 from .spec import AgentSpec, ErrorAt, FailureKind, Output, OutputFormat, Role, RoleCommand
 
 AUTH, BAD_MODEL, BUDGET = FailureKind.AUTH, FailureKind.BAD_MODEL, FailureKind.BUDGET
@@ -66,6 +67,10 @@ CLAUDE_CODE = AgentSpec("claude-code", "anthropic", ("claude",),
         (BUDGET, r"^Credit balance is too low\b"),  # documentation
         (NETWORK, r"^API Error: (Unable to connect|Connection)\b"),  # refused
     ),
+    sessions=Sessions(
+        begin=("--session-id", "$session"), resume=("--resume", "$session"),
+        lost=r"\bNo conversation found with session ID\b", counts_whole=frozenset({"cost_usd"}),
+    ),
     read_only_review=True, reports_cost=True, verified="2.1.330",
     cost_limit_args=("--max-budget-usd", "$max_cost_usd"),
 )  # fmt: skip
@@ -102,6 +107,11 @@ CODEX = AgentSpec("codex", "openai", ("codex",),
         (NETWORK, r"\bWe're currently experiencing high demand\b"),  # 5xx
         (AUTH, r"\bMissing environment variable: `"),  # no key
     ),
+    sessions=Sessions(
+        resume=("resume", "$session"),  # what is no UUID it takes for a thread's name, and begins that
+        lost=r"\bthread/resume failed\b|\bno rollout found for thread id\b|\bfailed to read thread\b",
+        counts_whole=TOKENS,
+    ),
     read_only_review=True, verified="0.169.0", note="sandboxed by the system in both roles",
     confined={Role.IMPLEMENTATION: "workspace_write", Role.REVIEW: "read_only"},
     unconfined_by=r"sandbox|permissions(?!\.spec-kitty\.network\.)|danger|bypass|add-dir|approv|trust"
@@ -129,9 +139,14 @@ COPILOT = AgentSpec("copilot", "github", ("copilot",),
         (AUTH, r"\bNo authentication information found\b"),  # noauth
         (NETWORK, r"\bCould not connect to local model provider\b"),  # refused
     ),
+    sessions=Sessions(
+        begin=("--session-id", "$session"), resume=("--resume=$session",),
+        lost=r"\bNo session, task, or name matched\b",
+    ),
     read_only_review=True, verified="1.0.102", note="a reviewer could still write with git diff --output",
 )  # fmt: skip
 
+# No sessions: what it goes on with, 0.61.0 sends with every finished tool result twice.
 GEMINI = AgentSpec("gemini", "google", ("gemini",),
     implementation=RoleCommand(
         "--approval-mode yolo --output-format stream-json --skip-trust",
@@ -183,6 +198,10 @@ QWEN = AgentSpec("qwen", "alibaba", ("qwen",),
     ),
     exit_kinds={53: ATTEMPT_LIMIT, 55: ATTEMPT_LIMIT},
     failure_words=((AUTH, r"^No auth type is selected\b"),),  # noauth
+    sessions=Sessions(
+        begin=("--session-id", "$session"), resume=("--resume", "$session"),
+        lost=r"\bNo saved session found with ID\b", counts_whole=TOKENS,
+    ),
     read_only_review=True, verified="0.24.4", note="a reviewer could still write with git diff --output",
 )  # fmt: skip
 
@@ -197,6 +216,9 @@ AUGMENT = AgentSpec("augment", "augment", ("auggie",),
     failure_words=(
         (AUTH, r"\bNo auth provided\b"),  # noauth
         (RATE_LIMIT, r"\bexceeding retry timeout of \S+ Rate limited\b"),  # 429 with a short retry time
+    ),
+    sessions=Sessions(  # it tells the id at its end
+        resume=("--resume", "$session"), lost=r"\bFailed to (?:resume|read) session\b",
     ),
     read_only_review=True, verified="0.36.0", note="a reviewer has no shell: it sees the files, not the diff",
 )  # fmt: skip
@@ -237,6 +259,11 @@ PI = AgentSpec("pi", "pi", ("pi",),
         (AUTH, r"\bNo API key found\b"),  # noauth
         (BAD_MODEL, r'\bModel "[^"]*" not found\. Use --list-models\b'),  # on stderr
     ),
+    sessions=Sessions(
+        # Beside --session, --no-session would give it an empty conversation without a word.
+        without=("--no-session",), begin=("--session-id", "$session"), resume=("--session", "$session"),
+        lost=r"\bNo session found matching\b|\bSession found in different project\b",
+    ),
     read_only_review=True, reports_cost=True, tells_cost_midway=True, verified="0.87.1",
 )  # fmt: skip
 
@@ -257,6 +284,10 @@ LETTA = AgentSpec("letta", "letta", ("letta",),
     failure_words=(
         (AUTH, r"\bMissing LETTA_API_KEY\b"),  # noauth
         (BAD_MODEL, r'\bUnknown model "[^"]*" for provider\b'),
+    ),
+    sessions=Sessions(  # it tells the id at its end
+        without_to_resume=("--new-agent",), resume=("--conversation", "$session"),
+        lost=r"\bConversation \S+ not found\b",
     ),
     read_only_review=True, verified="0.25.9", note="leaves a .letta folder in the workspace",
     litter=(".letta/",),

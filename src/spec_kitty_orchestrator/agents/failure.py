@@ -105,14 +105,14 @@ def classify(
         kind, words = _STOPPED_BY_US[by]
         return Failure(kind, f"{spec.agent_id}: {words}")
     if ending.returncode in _ENV_STATUSES and _INTERPRETER_MISSING.fullmatch(transcript.stderr.strip()):
-        return Failure(FailureKind.NOT_INSTALLED, f"{spec.agent_id}: {_one_line(transcript.stderr)}")
+        return Failure(FailureKind.NOT_INSTALLED, f"{spec.agent_id}: {one_line(transcript.stderr)}")
     error = transcript.error or _stderr_error(spec, transcript.stderr)
     told = error.retry_after if error.retry_after is not None else _told_wait(error.message, now)
     kind = _kind_of(spec, ending, error, structured=transcript.error is not None)
     if kind is FailureKind.RATE_LIMIT and told is None and _UNPAID.search(error.message):
         kind = FailureKind.BUDGET
     message = f"{spec.agent_id}: {error.message or 'no final message'} ({_how(ending)})"
-    return Failure(kind, _one_line(message), told)
+    return Failure(kind, one_line(message), told)
 
 
 def _kind_of(spec: AgentSpec, ending: Ending, error: AgentError, *, structured: bool) -> FailureKind:
@@ -187,6 +187,7 @@ def _until_clock(told: re.Match[str], now: datetime) -> float | None:
     return max(0.0, (then - now).total_seconds())
 
 
-def _one_line(text: str) -> str:
+def one_line(text: str) -> str:
+    """A message that fits a line, in whatever lines it came."""
     line = " ".join(text.split())
     return line if len(line) <= _MAX_MESSAGE else line[: _MAX_MESSAGE - 1] + "…"

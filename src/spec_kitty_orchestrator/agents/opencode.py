@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from .places import at
 from .review_rules import OPENCODE_PERMISSION
+from .sessions import Sessions
 from .spec import AgentSpec, ErrorAt, FailureKind, Output, OutputFormat, RoleCommand
 
 _OPENCODE_OUTPUT = Output(
@@ -28,6 +29,9 @@ _OPENCODE_WORDS = (
     (FailureKind.BAD_MODEL, r"\bProviderModelNotFoundError\b|^Model not found\b"),  # its source
 )
 
+# In another folder than that in which it was begun it works in the old one, or never ends.
+_SESSIONS = Sessions(resume=("--session", "$session"), lost=r"\bSession not found\b")
+
 OPENCODE = AgentSpec("opencode", "opencode", ("opencode",),
     implementation=RoleCommand("run --auto --agent build --format json", widens=("--auto",)),
     review=RoleCommand(
@@ -36,6 +40,7 @@ OPENCODE = AgentSpec("opencode", "opencode", ("opencode",),
     ),
     output=_OPENCODE_OUTPUT,
     failure_words=_OPENCODE_WORDS,
+    sessions=_SESSIONS,
     read_only_review=True, reports_cost=True, tells_cost_midway=True, verified="1.18.33",
     note="start it once by hand first: several cold starts at the same time can fail",
 )  # fmt: skip
@@ -45,6 +50,7 @@ KILOCODE = AgentSpec("kilocode", "kilocode", ("kilo", "kilocode"),
     review=RoleCommand("run --agent plan --format json"),
     output=_OPENCODE_OUTPUT,
     failure_words=_OPENCODE_WORDS,
+    sessions=_SESSIONS,
     read_only_review=True, reports_cost=True, tells_cost_midway=True, verified="7.7.7",
     note="starts slowly (up to 45 s)", litter=(".kilo/",),
 )  # fmt: skip

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from attrs import frozen
 
+TOKENS = frozenset({"input_tokens", "output_tokens"})
+
 
 @frozen
 class Sessions:
@@ -15,9 +17,9 @@ class Sessions:
         resume: arguments of a continuation, with `$session`. Both come after the user's own arguments.
         without: words of the role's own arguments that are left out in both cases.
         without_to_resume: words of those that are left out of a continuation only.
-        lost: what it says when it does not know the id; a pattern, for its errors and its stderr.
-        counts_whole: which figures of its output are the whole session's, not this attempt's:
-            of `input_tokens`, `output_tokens`, `cost_usd`.
+        lost: what it says when it does not know the id, or cannot read what it knows; a pattern, for its
+            errors and its stderr.
+        counts_whole: which figures of a Usage it tells of the whole session, not of this attempt.
     """
 
     resume: tuple[str, ...]

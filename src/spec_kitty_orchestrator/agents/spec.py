@@ -10,6 +10,7 @@ from types import MappingProxyType
 from attrs import field, frozen
 
 from .places import NOWHERE, At
+from .sessions import Sessions
 
 NOTHING: Mapping[str, str] = MappingProxyType({})
 
@@ -39,6 +40,7 @@ class FailureKind(str, enum.Enum):
     HANDOVER_REFUSED = "handover_refused"
     CHECKS_FAILED = "checks_failed"
     WORK_CHANGED = "work_changed"  # by a reviewer
+    SESSION_LOST = "session_lost"  # which was to be gone on with; nobody's fault, and nothing was done
 
 
 class OutputFormat(str, enum.Enum):
@@ -142,6 +144,7 @@ class AgentSpec:
         litter: paths in the workspace that the CLI leaves by itself, whatever it was asked to do; folders
             end with a slash. Empty folders are none (codex leaves some): git does not see them, and a
             project may keep such a folder of its own.
+        sessions: how its own session is gone on with; None: it always begins a new one.
         verified: the version that these facts were measured on; empty when from documentation only.
         note: one line for a reader: what is special about it.
     """
@@ -164,6 +167,7 @@ class AgentSpec:
     confined: Mapping[Role, str] = field(factory=dict)
     unconfined_by: str | None = None
     litter: tuple[str, ...] = ()
+    sessions: Sessions | None = None
     verified: str = ""
     note: str = ""
 

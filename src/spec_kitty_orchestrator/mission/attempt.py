@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import os
+from functools import partial
 from pathlib import Path
 
 import trio
 from attrs import asdict, evolve, frozen
 
 from ..agents.agent import Agent
+from ..agents.continued import newest, own_usage
 from ..agents.failure import Failure
+from ..agents.sessions import InSession
 from ..agents.spec import FailureKind, Role
-from ..agents.transcript import Transcript, TranscriptReader
+from ..agents.transcript import Transcript, TranscriptReader, Usage
 from ..errors import OrchestratorError
 from ..host.workspace import Workspace
 from ..processes.agent_process import Limits
@@ -25,6 +28,7 @@ from ..report.events import AttemptEnded, AttemptStarted, ProcessesLeft, Process
 from ..report.times import utc_now
 from .context import RunContext
 from .records import INTERRUPTED, SUCCEEDED, AttemptRecord
+from .sessions import KeptSession
 
 READ_AT_ONCE_BYTES = 16 * 1024
 """Reading so much takes no longer than handing it to a thread is worth."""
@@ -32,13 +36,19 @@ READ_AT_ONCE_BYTES = 16 * 1024
 
 @frozen
 class Attempt:
-    """Who is to do what, where, and in which words it is told."""
+    """Who is to do what, where, in which words it is told, and in which session of its own."""
 
     wp_id: str
     role: Role
     agent: Agent
     workspace: Workspace
     prompt: str
+    session: KeptSession | None = None
+
+    @property
+    def in_session(self) -> InSession | None:
+        """What the agent's command line says of its session."""
+        return None if self.session is None else self.session.in_session
 
 
 @frozen
@@ -62,27 +72,30 @@ async def run_attempt(run: RunContext, attempt: Attempt) -> AttemptResult:
     """
     run.budget.check()  # what was done since the agent was chosen took its time
     record = _open_record(run, attempt)
+    reader = attempt.agent.open_reader(partial(_note_session, run, attempt, record))
     started = trio.current_time()
     outcome = INTERRUPTED
     try:
-        result = await _run(run, attempt, record)
+        result = await _run(run, attempt, record, reader)
         outcome = SUCCEEDED if result.failure is None else result.failure.kind.value
         record.message = "" if result.failure is None else result.failure.message
-        record.usage = result.transcript.usage
     except OrchestratorError as problem:
         record.message = problem.message
         raise
     finally:
         record.outcome = outcome
+        record.usage = _own_usage(run, attempt, reader.usage, outcome)
         record.seconds = trio.current_time() - started if record.seconds is None else record.seconds
         _close_record(run, attempt.wp_id, record)
         run.budget.look()
+    _keep_session(run, attempt, result)
     return result
 
 
-async def _run(run: RunContext, attempt: Attempt, record: AttemptRecord) -> AttemptResult:
+async def _run(
+    run: RunContext, attempt: Attempt, record: AttemptRecord, reader: TranscriptReader
+) -> AttemptResult:
     agent, log = attempt.agent, run.repo_root / record.log
-    reader = agent.open_reader()
 
     def note_keeper(identity: ProcessIdentity) -> None:
         record.keeper = identity
@@ -103,11 +116,9 @@ async def _run(run: RunContext, attempt: Attempt, record: AttemptRecord) -> Atte
         ending = await run.agents.start(command, log, limits, reader, note_keeper)
     except ProgramMissing as problem:
         return AttemptResult(reader.finish(), Failure(FailureKind.NOT_INSTALLED, problem.message))
-    finally:
-        record.usage = reader.usage  # also of one that is stopped with the run, as far as it told
     record.seconds, record.swept, record.left = ending.seconds, ending.swept, ending.left
     transcript = await _finish(reader)
-    failure = agent.judge(ending, transcript)
+    failure = agent.judge(ending, transcript, attempt.in_session)
     if failure is None or failure.kind is FailureKind.ATTEMPT_LIMIT:
         run.pool.worked(agent.agent_id)
     return AttemptResult(transcript, failure)
@@ -124,7 +135,8 @@ async def _finish(reader: TranscriptReader) -> Transcript:
 
 def _command(run: RunContext, attempt: Attempt, log: Path) -> Command:
     """The command of an attempt, with the files that it reads written."""
-    line = attempt.agent.command_line(attempt.role, attempt.workspace, log.parent / log.stem)
+    folder = log.parent / log.stem
+    line = attempt.agent.command_line(attempt.role, attempt.workspace, folder, attempt.in_session)
     prompt_file = log.with_suffix(".prompt.md")
     for path, text in {prompt_file: attempt.prompt, **line.files}.items():
         _write_private(path, text)
@@ -152,10 +164,46 @@ def _open_record(run: RunContext, attempt: Attempt) -> AttemptRecord:
         number += 1
     path = str(log.relative_to(run.repo_root))
     record = AttemptRecord(attempt.role, attempt.agent.agent_id, number, path, started_at=utc_now())
+    work_package.sessions.pop(attempt.role, None)
+    if (session := attempt.session) is not None:
+        work_package.sessions[attempt.role] = evolve(session, cut_off=True)  # until it has come to its end
+        record.session_id, record.continued = session.session_id, session.resumed
     work_package.attempts.append(record)
     run.save(attempt.wp_id)
-    run.events.emit(AttemptStarted(attempt.wp_id, record.role.value, record.agent, number, path))
+    what = (record.role.value, record.agent, number, path, record.continued)
+    run.events.emit(AttemptStarted(attempt.wp_id, *what))
     return record
+
+
+# The agent's own session.
+
+
+def _note_session(run: RunContext, attempt: Attempt, record: AttemptRecord, told: str) -> None:
+    """Keeps the id that an agent gave its session as soon as it tells it: it may be killed at any moment."""
+    kept = run.record(attempt.wp_id).sessions.get(attempt.role)
+    if kept is not None and kept.session_id is None:
+        run.record(attempt.wp_id).sessions[attempt.role] = evolve(kept, session_id=told)
+        record.session_id = told
+        run.save(attempt.wp_id)
+
+
+def _own_usage(run: RunContext, attempt: Attempt, told: Usage, outcome: str) -> Usage:
+    """What the attempt itself cost; what its session has cost is noted for the next one."""
+    sessions, how = run.record(attempt.wp_id).sessions, attempt.agent.spec.sessions
+    kept = sessions.get(attempt.role)
+    if kept is None or how is None or outcome == FailureKind.SESSION_LOST.value:
+        return told
+    sessions[attempt.role] = evolve(kept, cost=newest(told, kept.cost))
+    return own_usage(how, told, kept.cost)
+
+
+def _keep_session(run: RunContext, attempt: Attempt, result: AttemptResult) -> None:
+    """Keeps what may be gone on with, or nothing; the id may stand at the end of the output alone."""
+    sessions = run.record(attempt.wp_id).sessions
+    kept = sessions.pop(attempt.role, None)
+    if kept is not None and (left := kept.after(result.failure, result.transcript)) is not None:
+        sessions[attempt.role] = evolve(left, session_id=left.session_id or result.transcript.session_id)
+    run.save(attempt.wp_id)
 
 
 def _close_record(run: RunContext, wp_id: str, record: AttemptRecord) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import secrets
 import time
+import uuid
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from pathlib import Path
@@ -69,6 +70,7 @@ class RunContext:
         prepared: the workspaces in which `setup:` has been run; `left_by_setup`: what it must not leave.
         jitter: a number between 0 and 1, to spread retries apart.
         nonce: a word that nobody can guess, for review references.
+        new_session_id: a UUID for an agent's own session; each is used once.
     """
 
     repo_root: Path
@@ -92,6 +94,7 @@ class RunContext:
     first_claim: FirstClaim = field(factory=FirstClaim)
     jitter: Callable[[], float] = random.random
     nonce: Callable[[], str] = lambda: secrets.token_hex(4)
+    new_session_id: Callable[[], str] = lambda: str(uuid.uuid4())
 
     @property
     def log_dir(self) -> Path:

@@ -10,7 +10,7 @@ from ..agents.spec import Role
 from ..report.events import RetryPlanned, WaitingForAgents
 from .context import RunContext
 from .rules import (
-    LIES_IN_THE_AGENT,
+    SPENDS_NOTHING,
     Ask,
     Choice,
     LastPlace,
@@ -113,7 +113,7 @@ class AgentPicker:
         elif isinstance(decision, LastPlace):
             record.last_reviewers.append(agent)
         self.run.save(self.wp_id)
-        if failure.kind not in LIES_IN_THE_AGENT:  # those would be told of every work package, all night
+        if failure.kind not in SPENDS_NOTHING:  # those would be told of every work package, all night
             self.run.notes.note(self.wp_id, f"{role.value} attempt failed: {record.last_error}")
         if isinstance(decision, ParkAgent):
             self.run.pool.park(agent, failure)

@@ -40,27 +40,54 @@ class Assignment:
     since: str = ""
 
 
-def work_prompt(assignment: Assignment, *to_heed: str | None) -> str:
+@frozen
+class GoneOn:
+    """What an agent that goes on with its own session must be told of that.
+
+    Attributes:
+        cut_off: it did not come to its own end last time.
+        text_is_new: people have changed the work package's text since; a reviewer begins afresh then.
+    """
+
+    cut_off: bool = False
+    text_is_new: bool = False
+
+
+def work_prompt(assignment: Assignment, *to_heed: str | None, gone_on: GoneOn | None = None) -> str:
     """The prompt for an implementer: it may find what an earlier attempt left, and has words to heed or not.
 
     Args:
         to_heed: what a reviewer, the host or the checks said about the work so far, as far as there is such.
+        gone_on: it knows what it was told before, and is told what is new.
     """
     words = [each.strip() for each in to_heed if each]
     mark = _mark(assignment.text, *words)
+    opening = _REWORK.format(mark=mark) if words else _IMPLEMENT if gone_on is None else _GO_ON
     said = {
         **_places(assignment),
-        "opening": _REWORK.format(mark=mark) if words else _IMPLEMENT,
+        "opening": opening,
         "host": shlex.quote(str(assignment.host_command)),
         # Where the host keeps a person's `move-task --review-feedback-file` (3.2.7); the agent reads it.
         "people": str(assignment.workspace.prompt_file.with_suffix("") / "review-cycle-*.md"),
         "mission_argument": shlex.quote(assignment.mission),
     }
-    return _with_blocks(_WORK.format(**said), mark, _work_package(assignment), *_numbered("feedback", words))
+    feedback = _numbered("feedback", words)
+    if gone_on is None:
+        return _with_blocks(_WORK.format(**said), mark, _work_package(assignment), *feedback)
+    said["opening"] = _joined(
+        _CUT_OFF * gone_on.cut_off, opening, _NEW_TEXT.format(mark=mark) * gone_on.text_is_new
+    )
+    text = [_work_package(assignment)] * gone_on.text_is_new
+    return _with_blocks(_WORK_ON.format(**said), mark, *text, *feedback)
 
 
 def review_prompt(
-    assignment: Assignment, review_ref: str, judged: str = "", earlier: Sequence[str] = (), checks: str = ""
+    assignment: Assignment,
+    review_ref: str,
+    judged: str = "",
+    earlier: Sequence[str] = (),
+    checks: str = "",
+    gone_on: GoneOn | None = None,
 ) -> str:
     """The prompt of one review.
 
@@ -72,6 +99,7 @@ def review_prompt(
         judged: the commit under review.
         earlier: what earlier reviews of this work package asked for, the newest last.
         checks: what the project's own checks said about that commit.
+        gone_on: the reviewer has begun to judge this very commit, and gave no verdict.
     """
     reviews = [each.strip() for each in earlier]
     reviews = [*map(_shortened, reviews[:-1]), *reviews[-1:]]
@@ -84,8 +112,14 @@ def review_prompt(
         "also": (_EARLIER * bool(reviews) + _CHECKS * bool(checks)).format(mark=mark),
         "mark": mark,
     }
+    if gone_on is not None:
+        return _REVIEW_ON.format(opening=_CUT_OFF if gone_on.cut_off else _NO_VERDICT, **said)
     blocks = [*_numbered("earlier-review", reviews), *([("checks", "", checks)] if checks else [])]
     return _with_blocks(_REVIEW.format(**said), mark, _work_package(assignment), *blocks)
+
+
+def _joined(*parts: str) -> str:
+    return "\n".join(part.strip() for part in parts if part)
 
 
 def _places(assignment: Assignment) -> dict[str, str]:
@@ -162,6 +196,51 @@ Rules:
 6. Leave nothing running when you end: no server, no watcher, no background job.
 7. People who take work back write why into files of their own: {people}
    If there are any, read the newest before you begin, and mend what it asks for.
+"""
+
+_GO_ON = """\
+Go on with this work package until all of it is done."""
+
+_CUT_OFF = """\
+You were cut off. See how things stand before you do anything (git status, git log): it is not known whether
+your last command was carried out."""
+
+_NEW_TEXT = """\
+The text of the work package has been changed since: the block <work-package-{mark}> at the end holds it as it
+is now, and it counts instead of the one that you were given."""
+
+_NO_VERDICT = """\
+Your last message did not end with a verdict for the reference that you were given."""
+
+_WORK_ON = """\
+{opening}
+
+Work package: {wp_id} of mission {mission}
+Your folder: {workspace}
+Your branch: {branch}
+
+All rules of before hold. Commit on that branch: work that was sent back is not taken again without a new
+commit (if everything is there already: git commit --allow-empty -m WHY). Every subtask must be marked as
+done, nothing may be left running, and nobody can answer questions.
+People who take work back write why into files of their own: {people}
+If there is one that you have not read, read it before you begin, and mend what it asks for.
+"""
+
+_REVIEW_ON = """\
+{opening}
+
+Go on with your review. You judge; you do not mend, and change nothing.
+
+Work package: {wp_id} of mission {mission}
+Your folder: {workspace}
+Commit under review, as before: {commit}
+Review reference: {review_ref}
+
+All rules of before hold, but for the reference, which is a new one. End your last message with one JSON
+object on a line of its own, and nothing after it:
+{{"review_ref": REFERENCE, "verdict": VERDICT, "feedback": FEEDBACK}}
+REFERENCE is the review reference above, as a string; VERDICT is "approved" or "changes_requested"; FEEDBACK
+is a string, empty only with "approved". Give that object once, and write the reference nowhere else.
 """
 
 _REVIEW = """\

@@ -13,6 +13,7 @@ from ..agents.transcript import Usage
 from ..host.contract.lanes import Lane
 from ..processes.identity import ProcessIdentity
 from .rules import LIES_IN_THE_AGENT, Tally
+from .sessions import KeptSession
 from .verdict import Reviewed
 
 SUCCEEDED, INTERRUPTED = "succeeded", "interrupted"
@@ -24,6 +25,7 @@ class AttemptRecord:
     """One attempt of one agent. `outcome` is None while it runs; paths are relative to the repository.
 
     `swept` is what the agent left behind and was ended, `left` what could not be; each as "pid name".
+    `usage` is this attempt's own; `continued`: it went on with the agent's session of an earlier one.
     """
 
     role: Role
@@ -38,6 +40,8 @@ class AttemptRecord:
     swept: tuple[str, ...] = ()
     left: tuple[str, ...] = ()
     usage: Usage = field(factory=Usage)
+    session_id: str | None = None
+    continued: bool = False
 
     @property
     def failed(self) -> bool:
@@ -73,6 +77,7 @@ class WpRecord:
         asked_agent: the agent that a person asked to implement it next, until it is handed over.
         last_reviewers: who takes the last place among the reviewers, having changed what it was to judge.
         tallies: failures by role and agent since that role was last brought to an end.
+        sessions: the agents' own, by role, as far as they may be gone on with.
     """
 
     holds_claim: bool = False
@@ -101,6 +106,7 @@ class WpRecord:
     last_error: str | None = None
     last_reviewers: list[str] = field(factory=list)
     tallies: dict[Role, dict[str, Tally]] = field(factory=dict)
+    sessions: dict[Role, KeptSession] = field(factory=dict)
     attempts: list[AttemptRecord] = field(factory=list)
 
     def tally(self, role: Role, agent: str) -> Tally:
@@ -137,6 +143,7 @@ class WpRecord:
         if lane is Lane.PLANNED:
             self.holds_claim = self.blocked = self.held_when_blocked = False
             self.finished_by = None
+            self.sessions = {}
         if lane is not Lane.IN_REVIEW and not lane.is_accepted:
             self.holds_review, self.verdict = False, None
         if not lane.is_accepted and self.verdict is None:

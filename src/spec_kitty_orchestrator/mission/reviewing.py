@@ -55,9 +55,13 @@ class Reviewing:
             if objection is not None:
                 return self._send_back(agent, before, ref, objection)
             checks = "; ".join(f"`{line}` succeeded" for line in self.bench.green(before.commit))
+            assignment = await self.bench.assignment()
+            known = "\n".join((assignment.text, *self.record.reviews))
+            session = self.bench.session(role, agent, known, before.commit)
+            gone_on = self.bench.gone_on(role, session)
             told = (before.commit, self.record.reviews, checks)
-            prompt = prompts.review_prompt(await self.bench.assignment(), ref, *told)
-            result = await run_attempt(self.run, self.bench.attempt(role, agent, prompt))
+            prompt = prompts.review_prompt(assignment, ref, *told, gone_on=gone_on)
+            result = await run_attempt(self.run, self.bench.attempt(role, agent, prompt, session))
             after = await self.bench.look()
             if changed := change_by_reviewer(before, after):
                 await self.picker.cope_with(role, agent, Failure(FailureKind.WORK_CHANGED, changed))

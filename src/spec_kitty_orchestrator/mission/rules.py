@@ -45,6 +45,8 @@ LONGEST_REST_SECONDS = 6 * 3600.0
 
 LIES_IN_THE_AGENT = frozenset(RESTS)
 """Kinds that say nothing about the work; a work package is never blocked for them."""
+SPENDS_NOTHING = LIES_IN_THE_AGENT | {FailureKind.SESSION_LOST}
+"""Kinds that count against nobody."""
 
 
 @frozen
@@ -69,7 +71,12 @@ class ParkAgent:
     """This agent rests for the whole run, or is out of it (see `rest_seconds`). No retry is spent."""
 
 
-Decision = Retry | NextAgent | LastPlace | ParkAgent
+@frozen
+class Afresh:
+    """The same agent tries again at once, in a session of its own that it begins anew."""
+
+
+Decision = Retry | NextAgent | LastPlace | ParkAgent | Afresh
 
 
 @frozen
@@ -86,7 +93,7 @@ class Tally:
 
     def after(self, kind: FailureKind) -> Tally:
         """The tally with one more failure of `kind`."""
-        return self if kind in LIES_IN_THE_AGENT else Tally(self.spent + 1, self.given_up)
+        return self if kind in SPENDS_NOTHING else Tally(self.spent + 1, self.given_up)
 
 
 def after_failure(failure: Failure, tally: Tally, max_retries: int, jitter: float) -> Decision:
@@ -100,6 +107,8 @@ def after_failure(failure: Failure, tally: Tally, max_retries: int, jitter: floa
     """
     if failure.kind in LIES_IN_THE_AGENT:
         return ParkAgent()
+    if failure.kind is FailureKind.SESSION_LOST:
+        return Afresh()
     if tally.spent > max_retries:
         return NextAgent()
     if failure.kind is FailureKind.WORK_CHANGED:

@@ -119,8 +119,10 @@ class WorkPackage:
                 self.record.refusal,
                 branch_objection(seen, bench.workspace.branch),
             )
-            prompt = prompts.work_prompt(await bench.assignment(), *to_heed)
-            result = await run_attempt(self.run, bench.attempt(role, agent, prompt))
+            assignment = await bench.assignment()
+            session = bench.session(role, agent, assignment.text)
+            prompt = prompts.work_prompt(assignment, *to_heed, gone_on=bench.gone_on(role, session))
+            result = await run_attempt(self.run, bench.attempt(role, agent, prompt, session))
             failure = result.failure or await self._hand_over(bench, agent, result.transcript.final_text)
             if failure is None:
                 return

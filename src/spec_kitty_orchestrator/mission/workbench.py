@@ -19,9 +19,10 @@ from .checks import run_commands
 from .context import RunContext
 from .evidence import Evidence
 from .leftovers import move_away
-from .prompts import Assignment
+from .prompts import Assignment, GoneOn
 from .proof import work_objection
 from .records import WpRecord
+from .sessions import KeptSession, begin, gone_on_with
 
 
 @frozen
@@ -141,9 +142,29 @@ class Workbench:
         since = self.record.claimed_commit or ""
         return Assignment(host.mission, self.wp_id, text, self.workspace, host.endpoint.binary, since)
 
-    def attempt(self, role: Role, agent: str, prompt: str) -> Attempt:
+    def session(self, role: Role, agent: str, text: str, commit: str = "") -> KeptSession | None:
+        """The agent's own session, gone on with or begun; None where none is kept.
+
+        Args:
+            text: what others wrote for it, as that is now.
+            commit: the one that is to be judged; a review of another one is begun afresh.
+        """
+        if not self.run.settings.agents.continue_sessions:
+            return None
+        place, asked = str(self.workspace.path), self.run.agents.known[agent]
+        new = begin(asked, place, text, commit, self.run.new_session_id())
+        return new and (gone_on_with(self.record.sessions.get(role), new) or new)
+
+    def gone_on(self, role: Role, session: KeptSession | None) -> GoneOn | None:
+        """What an agent must be told of its session, when it goes on with one."""
+        before = self.record.sessions.get(role)
+        if session is None or before is None or not session.resumed:
+            return None
+        return GoneOn(before.cut_off, text_is_new=before.told != session.told)
+
+    def attempt(self, role: Role, agent: str, prompt: str, session: KeptSession | None) -> Attempt:
         """One attempt of an agent here."""
-        return Attempt(self.wp_id, role, self.run.agents.known[agent], self.workspace, prompt)
+        return Attempt(self.wp_id, role, self.run.agents.known[agent], self.workspace, prompt, session)
 
     def green(self, commit: str) -> tuple[str, ...]:
         """The checks that a commit has passed, as one would type them."""

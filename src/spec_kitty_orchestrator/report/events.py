@@ -60,14 +60,18 @@ class LaneChanged(WpEvent):
 
 @frozen
 class AttemptStarted(WpEvent):
+    """`continued`: the agent goes on with its own session of an earlier attempt."""
+
     role: str
     agent: str
     number: int
     log: str
+    continued: bool = False
 
     @property
     def line(self) -> str:
-        return f"{self.wp_id} {self.role} {self.number}: {self.agent} starts, log {self.log}"
+        verb = "goes on" if self.continued else "starts"
+        return f"{self.wp_id} {self.role} {self.number}: {self.agent} {verb}, log {self.log}"
 
 
 @frozen

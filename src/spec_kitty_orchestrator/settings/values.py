@@ -20,6 +20,7 @@ class AgentChoice:
     Attributes:
         independent_review_wait_seconds: how long a reviewer that rests is waited for before the implementer
             may review its own work.
+        continue_sessions: whether an agent goes on with its own session after a rejection or an interruption.
     """
 
     implementation: tuple[str, ...] = (DEFAULT_AGENT,)
@@ -29,6 +30,7 @@ class AgentChoice:
     idle_timeout_seconds: float | None = None
     independent_review_wait_seconds: float = 1800.0
     single_agent_mode: bool = False
+    continue_sessions: bool = True
     settings: Mapping[str, AgentSettings] = field(factory=dict)
     custom: Mapping[str, CustomAgent] = field(factory=dict)
 

@@ -12,6 +12,8 @@ from spec_kitty_orchestrator.agents.spec import FailureKind
 from spec_kitty_orchestrator.mission.rules import (
     LIES_IN_THE_AGENT,
     RETRIES,
+    SPENDS_NOTHING,
+    Afresh,
     Ask,
     Availability,
     Decision,
@@ -59,6 +61,8 @@ TABLE: list[tuple[FailureKind, int, Decision]] = [
         )
         for count, decision in ((1, Retry(2.0)), (2, Retry(4.0)), (3, NextAgent()))
     ],
+    (K.SESSION_LOST, 1, Afresh()),
+    (K.SESSION_LOST, 50, Afresh()),
     (K.WORK_CHANGED, 1, LastPlace()),
     (K.WORK_CHANGED, 2, LastPlace()),
     (K.WORK_CHANGED, 3, NextAgent()),
@@ -77,8 +81,8 @@ def test_the_table_names_every_kind_of_failure() -> None:
     assert {kind for kind, _, _ in TABLE} == set(FailureKind)
 
 
-@pytest.mark.parametrize("kind", sorted(LIES_IN_THE_AGENT))
-def test_what_lies_in_the_agent_spends_no_retry(kind: FailureKind) -> None:
+@pytest.mark.parametrize("kind", sorted(SPENDS_NOTHING))
+def test_what_lies_in_the_agent_or_in_nobody_spends_no_retry(kind: FailureKind) -> None:
     assert Tally().after(kind).spent == 0
 
 
@@ -135,7 +139,7 @@ def test_a_retry_never_waits_longer_than_a_minute(failures: int, jitter: float) 
     assert RETRIES.after(failures) <= 60.0
 
 
-@given(st.lists(st.sampled_from(sorted(set(K) - LIES_IN_THE_AGENT)), min_size=1), st.integers(0, 5))
+@given(st.lists(st.sampled_from(sorted(set(K) - SPENDS_NOTHING)), min_size=1), st.integers(0, 5))
 def test_no_agent_is_asked_without_end(kinds: list[FailureKind], max_retries: int) -> None:
     """Whatever it fails with, but for what lies in the agent: after so many failures another one is asked."""
     tally, asked = Tally(), 0
