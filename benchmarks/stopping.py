@@ -160,6 +160,7 @@ async def measure_keeper_start() -> float:
 
 class _NoSink:
     complete = False
+    is_too_dear = False
 
     def feed_stdout(self, chunk: bytes) -> None: ...
 

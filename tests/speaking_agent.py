@@ -34,7 +34,8 @@ def _claude(words: str, outcome: str, given: list[str]) -> list[Event]:
     message = {"role": "assistant", "content": [{"type": "text", "text": words}]}
     limited = outcome == "rate_limit"
     status = {"api_error_status": 429 if limited else None, "session_id": ID, "num_turns": 2}
-    usage = {"usage": {"input_tokens": 200, "output_tokens": 40}, "total_cost_usd": 0.0016}
+    cost = float(os.environ.get("COSTS_USD", "0.0016"))
+    usage = {"usage": {"input_tokens": 200, "output_tokens": 40}, "total_cost_usd": cost}
     result = {"type": "result", "subtype": "success", "is_error": outcome != "ok", "result": words}
     if "stream-json" not in given:
         return [{**result, **status, **usage}]

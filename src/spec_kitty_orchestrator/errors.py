@@ -25,7 +25,7 @@ class ExitCode(enum.IntEnum):
     USAGE = 2, "wrong usage or configuration"
     HOST = 3, "host missing, incompatible or broken"
     LOCKED = 4, "another run holds this repository"
-    NO_AGENT = 5, "no agent can work; resumable"
+    NO_AGENT = 5, "no agent can work, or a budget is spent; resumable"
     INTERNAL = 6, "internal error"
     HUNG_UP = 129, "stopped by SIGHUP; resumable"
     INTERRUPTED = 130, "stopped by Ctrl-C; resumable"

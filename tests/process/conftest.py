@@ -52,6 +52,10 @@ class Sink:
     def complete(self) -> bool:
         return b"FINAL RESULT" in self.stdout
 
+    @property
+    def is_too_dear(self) -> bool:
+        return b"TOO DEAR" in self.stdout
+
 
 def marked(mark: str) -> list[str]:
     """Every process with the mark in its environment or command line, as "pid state command line"."""

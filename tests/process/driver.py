@@ -36,6 +36,7 @@ class Sink:
     """Says once that the agent is ready; everything goes into a real reader, which may hold only so much."""
 
     complete = False
+    is_too_dear = False
 
     def __init__(self, on_ready: Callable[[], None]) -> None:
         self._on_ready: Callable[[], None] | None = on_ready

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import stat
@@ -16,6 +17,10 @@ from attrs import define, evolve
 from tests.process.launch import Launch
 from tests.process.test_keeper import alter_keeper
 
+from spec_kitty_orchestrator.agents import get_agent
+from spec_kitty_orchestrator.agents.failure import classify
+from spec_kitty_orchestrator.agents.spec import FailureKind
+from spec_kitty_orchestrator.agents.transcript import open_reader
 from spec_kitty_orchestrator.errors import OrchestratorError
 from spec_kitty_orchestrator.processes.attempt_log import LogNotWritten
 from spec_kitty_orchestrator.processes.ending import EndedBy, Ending
@@ -90,6 +95,31 @@ class Case:
     ended_by: EndedBy
 
 
+def pi_turns(*costs: float) -> str:
+    """A script that says what pi says at the end of each turn, and goes on."""
+    said = [
+        json.dumps({"type": "turn_end", "message": {"role": "assistant", "usage": {"cost": {"total": cost}}}})
+        for cost in costs
+    ]
+    return "; ".join([*(f"echo '{line}'" for line in said), "exec sleep 60"])
+
+
+async def test_an_agent_that_tells_its_cost_as_it_goes_is_stopped_when_that_is_too_much(arena: Any) -> None:
+    pi = get_agent("pi")
+    reader = open_reader(pi, max_cost_usd=1.0)
+    ending = await run(shell(arena, pi_turns(0.5, 0.25, 0.5)), reader)
+    assert ending.ended_by is EndedBy.TOO_DEAR
+    found = classify(pi, ending, reader.finish())
+    assert found is not None
+    assert found.kind is FailureKind.ATTEMPT_LIMIT
+    assert reader.usage.cost_usd == 1.25
+
+
+async def test_what_it_may_cost_it_may_cost_to_the_last_cent(arena: Any) -> None:
+    launch = shell(arena, pi_turns(0.5, 0.5), timeout=3.0)
+    assert (await run(launch, open_reader(get_agent("pi"), max_cost_usd=1.0))).ended_by is EndedBy.TIMEOUT
+
+
 LIMITS = {
     "the time is up": Case("sleep 60", {"timeout": 0.2}, EndedBy.TIMEOUT),
     "output does not help against the time-out": Case(
@@ -100,6 +130,10 @@ LIMITS = {
         "for i in 1 2 3 4 5 6; do sleep 1; echo $i >&2; done", {"idle_timeout": 5.0}, EndedBy.EXITED
     ),
     "silence counts from the start": Case("sleep 60", {"idle_timeout": 0.2}, EndedBy.IDLE),
+    "it has told that it costs too much": Case("echo TOO DEAR; sleep 60", {}, EndedBy.TOO_DEAR),
+    "a result is not spoilt by what it has cost": Case(
+        "echo FINAL RESULT TOO DEAR; sleep 60", {}, EndedBy.COMPLETED
+    ),
     "the result is there but it stays": Case("echo FINAL RESULT; sleep 60", {}, EndedBy.COMPLETED),
     "a result is not spoilt by the time-out": Case(
         "echo FINAL RESULT; sleep 60", {"timeout": 4.0, "exit_deadline": 5.0}, EndedBy.COMPLETED

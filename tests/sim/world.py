@@ -67,6 +67,7 @@ class Act:
         says: what to print instead; the exit status is then 1, too.
         raises: why it does not even start.
         ended_by: how the attempt ends, when not by itself.
+        cost_usd: what it costs; only claude-code tells, and its whole session's.
         then: called at the end, for what happens meanwhile.
     """
 
@@ -80,6 +81,7 @@ class Act:
     raises: CommandNotStarted | None = None
     returncode: int | None = 0
     ended_by: EndedBy = EndedBy.EXITED
+    cost_usd: float | None = None
     then: Callable[[], None] = lambda: None
 
 
@@ -166,6 +168,7 @@ class World:
         beside: what happens beside the run.
         sessions: the agents' own, by id, with the prompts that each was given; tests make them forget.
         tokens: what codex says next that its thread has read.
+        costs: what each of claude-code's sessions has cost.
         wall: the time of day when a run's clock stands at 0, in seconds; that of a suspended machine jumps.
     """
 
@@ -187,6 +190,7 @@ class World:
     stopped: int = 0
     sessions: dict[str, list[str]] = field(factory=dict)
     tokens: list[int] = field(factory=list)
+    costs: dict[str | None, float] = field(factory=dict)
     programs: dict[str, Path | None] = field(factory=dict)
     state: RunState | None = None
     writer: StateWriter | None = None
@@ -351,6 +355,9 @@ class World:
             return Ending(1, None, act.ended_by, (), act.seconds)
         if act.ended_by is not EndedBy.EXITED:  # stopped before it could say or do anything
             return Ending(None, None, act.ended_by, (), act.seconds)
+        if act.cost_usd is not None and agent == "claude-code":
+            self.costs[made.session] = self.costs.get(made.session, 0.0) + act.cost_usd
+            sink.feed_stdout(_cost(self.costs[made.session]))
         reference = REF.search(made.prompt)
         if reference is None:
             is_there = wp_id in self.fake.wps  # people may have taken it out meanwhile
@@ -442,6 +449,11 @@ def _knows_none(agent: str, session: str | None, sink: OutputSink) -> Ending:
         said["errors"] = [f"No conversation found with session ID: {session}"]
         sink.feed_stdout(json.dumps(said).encode() + b"\n")
     return Ending(1, None, EndedBy.EXITED, (), 0.3)
+
+
+def _cost(usd: float) -> bytes:
+    """What claude-code says at its end, the cost alone."""
+    return json.dumps({"type": "result", "total_cost_usd": usd}).encode() + b"\n"
 
 
 def _spoken(made: Attempt, text: str, tokens: int | None = None) -> bytes:

@@ -59,6 +59,7 @@ WITHOUT_EFFECTS = (
     "converter",
     "errors",
     "host.contract",
+    "mission.costs",
     "mission.outcome",
     "mission.patience",
     "mission.proof",
@@ -69,6 +70,7 @@ WITHOUT_EFFECTS = (
     "mission.verdict",
     "processes.bounds",
     "processes.ending",
+    "report.totals",
     "settings.checks",
     "settings.values",
     "worktree.rules",
@@ -87,6 +89,7 @@ USES_TRIO = {
         "acceptance",
         "agent_pool",  # who waits for an agent is woken there
         "attempt",
+        "budget",  # ends waits
         "context",
         "evidence",
         "mission",

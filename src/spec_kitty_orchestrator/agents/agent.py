@@ -72,14 +72,17 @@ class Agent:
             "workspace": str(workspace.path),
             "attempt_dir": str(attempt_dir),
             "model": settings.model or "",
+            "max_cost_usd": str(settings.max_cost_usd or ""),
             "session": (session and session.session_id) or "",
             # JSON is TOML here, save for DEL and lone surrogates, which no sane path holds.
             "json_writes": json.dumps(list(map(str, workspace.written_outside))),
             "toml_access": json.dumps(_access(workspace), separators=(",", "=")),
         }
         model = self.spec.model_args if settings.model else ()
+        limit = self.spec.cost_limit_args if settings.max_cost_usd is not None else ()
         args, begun = self._in_session(command.args, session)
-        args = _fill((*args, *model), values) + settings.extra_args + _fill((*begun, *command.last), values)
+        args = _fill((*args, *model, *limit), values) + settings.extra_args
+        args += _fill((*begun, *command.last), values)
         own = {**self.spec.env, **command.env}
         return CommandLine(
             argv=(command.program or str(self.program), *args),
@@ -106,7 +109,7 @@ class Agent:
 
     def open_reader(self, on_session: Callable[[str], None] | None = None) -> TranscriptReader:
         """What reads its output in one attempt; `on_session` is told the session's id once that is known."""
-        return open_reader(self.spec, on_session)
+        return open_reader(self.spec, on_session, self.settings.max_cost_usd)
 
     def judge(
         self, ending: Ending, transcript: Transcript, session: InSession | None = None

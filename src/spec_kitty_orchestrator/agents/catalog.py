@@ -72,6 +72,7 @@ CLAUDE_CODE = AgentSpec("claude-code", "anthropic", ("claude",),
         lost=r"\bNo conversation found with session ID\b", counts_whole=frozenset({"cost_usd"}),
     ),
     read_only_review=True, reports_cost=True, verified="2.1.330",
+    cost_limit_args=("--max-budget-usd", "$max_cost_usd"),
 )  # fmt: skip
 
 CODEX = AgentSpec("codex", "openai", ("codex",),
@@ -263,7 +264,7 @@ PI = AgentSpec("pi", "pi", ("pi",),
         without=("--no-session",), begin=("--session-id", "$session"), resume=("--session", "$session"),
         lost=r"\bNo session found matching\b|\bSession found in different project\b",
     ),
-    read_only_review=True, reports_cost=True, verified="0.87.1",
+    read_only_review=True, reports_cost=True, tells_cost_midway=True, verified="0.87.1",
 )  # fmt: skip
 
 LETTA = AgentSpec("letta", "letta", ("letta",),

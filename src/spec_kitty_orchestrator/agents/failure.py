@@ -38,6 +38,7 @@ _COMMON_WORDS = (
 _STOPPED_BY_US = {
     EndedBy.TIMEOUT: (FailureKind.TIMEOUT, "stopped at its time limit"),
     EndedBy.IDLE: (FailureKind.STALLED, "stopped after it had said nothing for too long"),
+    EndedBy.TOO_DEAR: (FailureKind.ATTEMPT_LIMIT, "stopped at its cost limit (max_cost_usd)"),
     EndedBy.LOG_FULL: (FailureKind.LOG_FULL, "stopped after it had printed more than max_log_mb"),
 }
 

@@ -41,7 +41,7 @@ OPENCODE = AgentSpec("opencode", "opencode", ("opencode",),
     output=_OPENCODE_OUTPUT,
     failure_words=_OPENCODE_WORDS,
     sessions=_SESSIONS,
-    read_only_review=True, reports_cost=True, verified="1.18.33",
+    read_only_review=True, reports_cost=True, tells_cost_midway=True, verified="1.18.33",
     note="start it once by hand first: several cold starts at the same time can fail",
 )  # fmt: skip
 
@@ -51,6 +51,6 @@ KILOCODE = AgentSpec("kilocode", "kilocode", ("kilo", "kilocode"),
     output=_OPENCODE_OUTPUT,
     failure_words=_OPENCODE_WORDS,
     sessions=_SESSIONS,
-    read_only_review=True, reports_cost=True, verified="7.7.7", note="starts slowly (up to 45 s)",
-    litter=(".kilo/",),
+    read_only_review=True, reports_cost=True, tells_cost_midway=True, verified="7.7.7",
+    note="starts slowly (up to 45 s)", litter=(".kilo/",),
 )  # fmt: skip

@@ -137,6 +137,10 @@ class AgentSpec:
             configured fsmonitor) runs with all that the person may do. So all but codex are `none`, in
             both roles. Servers that a person adds to the CLI run outside its sandbox, and are theirs.
         unconfined_by: which arguments of the user's take it out of that sandbox, or may; a pattern.
+        reports_cost: its output tells what an attempt has cost.
+        tells_cost_midway: it does so while it is at work, so that it can be stopped in time.
+        cost_limit_args: how it is told what one attempt may cost, with `$max_cost_usd`; empty when the CLI
+            knows no such limit.
         litter: paths in the workspace that the CLI leaves by itself, whatever it was asked to do; folders
             end with a slash. Empty folders are none (codex leaves some): git does not see them, and a
             project may keep such a folder of its own.
@@ -158,12 +162,19 @@ class AgentSpec:
     exit_kinds: Mapping[int, FailureKind] = field(factory=dict)
     read_only_review: bool = False
     reports_cost: bool = False
+    tells_cost_midway: bool = False
+    cost_limit_args: tuple[str, ...] = ()
     confined: Mapping[Role, str] = field(factory=dict)
     unconfined_by: str | None = None
     litter: tuple[str, ...] = ()
     sessions: Sessions | None = None
     verified: str = ""
     note: str = ""
+
+    @property
+    def can_limit_cost(self) -> bool:
+        """Whether one attempt can be held to a cost, by the CLI itself or by us."""
+        return bool(self.cost_limit_args) or self.tells_cost_midway
 
     def command(self, role: Role) -> RoleCommand:
         """The call for a role."""
@@ -178,3 +189,4 @@ class AgentSettings:
     extra_args: tuple[str, ...] = ()
     env: Mapping[str, str] = field(default=NOTHING, repr=False)  # may hold secrets
     timeout_seconds: float | None = None
+    max_cost_usd: float | None = None

@@ -5,13 +5,12 @@ Whatever an agent prints, and however it is cut, feeding never raises: what cann
 
 from __future__ import annotations
 
-import json
 import re
-from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 
 from attrs import frozen
 
+from .documents import last_document, marks, parse
 from .places import At, clean, figure_of, is_figure, text_of, value_at
 from .spec import AgentSpec, ErrorAt, Output, OutputFormat
 
@@ -26,16 +25,9 @@ MAX_STDERR_BYTES = 256 * 1024
 # Commas and brackets, in texts too: reading JSON takes time for each value, and nothing else runs meanwhile.
 # So many take 30 ms at worst; the largest lines of the captures have 300.
 MAX_LINE_MARKS = 100_000
-# The same of a document, which is read once for each attempt: 100 ms.
-MAX_DOCUMENT_MARKS = 250_000
 # Beyond so many colours they stay where they are.
 MAX_COLOURS = 100_000
-# How much may be read of what turns out to be no document, beside twice its length.
-_MAX_TRIED = 2 * 1024 * 1024
-# How many starts of a document are tried, from the last one back; each costs a parse.
-_MAX_STARTS = 1000
 
-_DOCUMENT_START = re.compile(r"^[ \t]*(?:Error: )?(?=[\[{])", re.MULTILINE)
 # A whole line that may be an event: the shortest that says anything is `{"a":"b"}`.
 _EVENT_LINE = re.compile(rb"^[ \t\r\f\v]*[\[{].{6,}$", re.MULTILINE)
 _ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
@@ -81,9 +73,14 @@ class TranscriptReader:
     Mutable: fed by the one task that runs the attempt, and by nobody else.
     """
 
-    def __init__(self, output: Output, on_session: Callable[[str], None] | None = None) -> None:
+    def __init__(
+        self,
+        output: Output,
+        on_session: Callable[[str], None] | None = None,
+        max_cost_usd: float | None = None,
+    ) -> None:
         self._output = output
-        self._on_session = on_session
+        self._on_session, self._max_cost_usd = on_session, max_cost_usd
         self._events = _Events(output)
         self._lines = _Lines() if output.format is OutputFormat.JSONL else None
         self._text = _Tail(MAX_TEXT_BYTES if output.format is OutputFormat.TEXT else MAX_DOCUMENT_BYTES)
@@ -98,6 +95,11 @@ class TranscriptReader:
     def usage(self) -> Usage:
         """What it has told until now."""
         return self._events.usage
+
+    @property
+    def is_too_dear(self) -> bool:
+        """True once the agent has told that it cost more than it may."""
+        return self._max_cost_usd is not None and (self.usage.cost_usd or 0.0) > self._max_cost_usd
 
     @property
     def unread_bytes(self) -> int:
@@ -124,23 +126,25 @@ class TranscriptReader:
         elif self._output.format is OutputFormat.TEXT:
             plain = self._text.decode()
         elif not self._text.cut:
-            self._events.take(_last_document(self._text.decode()))
+            self._events.take(last_document(self._text.decode()))
         stderr = self._stderr.decode()
         if self._events.error is None and not self._events.final_text:
-            self._events.take(_last_document(stderr))
+            self._events.take(last_document(stderr))
         return self._events.transcript(plain, stderr)
 
     def _take(self, line: bytes) -> None:
-        if line.lstrip()[:1] in (b"{", b"[") and _marks(line) <= MAX_LINE_MARKS:
-            self._events.take(_parse(line.decode("utf-8", "replace")))
+        if line.lstrip()[:1] in (b"{", b"[") and marks(line) <= MAX_LINE_MARKS:
+            self._events.take(parse(line.decode("utf-8", "replace")))
             if self._on_session is not None and self._events.session is not None:
                 self._on_session(self._events.session)
                 self._on_session = None  # it is told once
 
 
-def open_reader(spec: AgentSpec, on_session: Callable[[str], None] | None = None) -> TranscriptReader:
-    """A reader for one attempt of this agent; `on_session`: see `Agent.open_reader`."""
-    return TranscriptReader(spec.output, on_session)
+def open_reader(
+    spec: AgentSpec, on_session: Callable[[str], None] | None = None, max_cost_usd: float | None = None
+) -> TranscriptReader:
+    """A reader for one attempt of this agent, and what it may cost; `on_session`: see `Agent.open_reader`."""
+    return TranscriptReader(spec.output, on_session, max_cost_usd)
 
 
 class _Events:
@@ -250,38 +254,6 @@ class _Tail:
     def decode(self) -> str:
         text = self._kept[-self._limit :].decode("utf-8", "replace")
         return clean(_ANSI.sub("", text) if text.count("\x1b[") <= MAX_COLOURS else text)
-
-
-def _parse(text: str) -> object:
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
-        return None
-
-
-def _last_document(text: str) -> object:
-    """The last object or array that begins on a line of its own and can be read, or None."""
-    if _marks(text) > MAX_DOCUMENT_MARKS:
-        return None
-    found: object = None
-    decoder, end, tried = json.JSONDecoder(), 0, 0
-    for start in deque(_DOCUMENT_START.finditer(text), maxlen=_MAX_STARTS):
-        if start.end() < end:
-            continue
-        try:
-            found, end = decoder.raw_decode(text, start.end())
-        except (ValueError, RecursionError) as problem:
-            tried += getattr(problem, "pos", len(text)) - start.end()
-        if tried > _MAX_TRIED + 2 * len(text):
-            return None
-    return found
-
-
-def _marks(text: bytes | str) -> int:
-    """A number that a JSON text has no more values than, and a little."""
-    if isinstance(text, bytes):
-        return sum(map(text.count, (b",", b"[", b"{")))
-    return sum(map(text.count, (",", "[", "{")))
 
 
 def _read_error(place: ErrorAt, event: object, status_pattern: str | None) -> AgentError:

@@ -58,6 +58,8 @@ def status(repo_root: Path | None, mission: str | None = None) -> ExitCode:
         for line in head_lines(state, root):
             click.echo(line)
         _print_table(state)
+        for line in state.totals.lines():
+            click.echo(line)
     for line in _of_others(kept_runs(root / KITTIFY).runs, state):
         click.echo(line)
     return ExitCode.ACCEPTED
@@ -107,6 +109,8 @@ def _print_table(state: RunState) -> None:
     from rich.table import Table
     from rich.text import Text
 
+    from ..report.totals import NOTHING
+
     table = Table()
     for heading in (
         "WP",
@@ -114,14 +118,18 @@ def _print_table(state: RunState) -> None:
         "agents",
         "failures",
         "sent back",
+        "tokens",
+        "cost",
         "approved",
         "last error",
         "last log",
     ):
         table.add_column(heading, overflow="fold")
+    by_work_package = state.totals.by_work_package
     for wp_id, record in sorted(state.work_packages.items()):
         agents = dict.fromkeys(attempt.agent for attempt in record.attempts)
         failures = sum(attempt.failed for attempt in record.attempts)
+        total = by_work_package.get(wp_id, NOTHING)
         log = Path(record.attempts[-1].log).name if record.attempts else ""
         cells = (
             wp_id,
@@ -129,6 +137,8 @@ def _print_table(state: RunState) -> None:
             ", ".join(agents),
             str(failures),
             str(record.rejections),
+            total.tokens,
+            total.cost,
             (record.approved_commit or "")[:COMMIT_SHOWN],
             record.last_error or "",
             log,

@@ -19,6 +19,7 @@ from .records import WpRecord
 
 GRAVEST_FIRST = (
     (Ended.INTERNAL, ExitCode.INTERNAL),
+    (Ended.BUDGET, ExitCode.NO_AGENT),  # graver than what it kept from being tried again
     (Ended.BROKEN, ExitCode.HOST),
     (Ended.NO_AGENT, ExitCode.NO_AGENT),
 )
@@ -89,19 +90,22 @@ async def _accepted(run: RunContext) -> AcceptMission:
 
 
 def unfinished(
-    mission: str, outcomes: Mapping[str, Outcome], left: Sequence[str], done: Sequence[str] = ()
+    run: RunContext, outcomes: Mapping[str, Outcome], left: Sequence[str], done: Sequence[str] = ()
 ) -> MissionEnd:
     """What is left, a line for each; the gravest of the reasons gives the exit code.
 
     Args:
         done: the work packages that were asked for, when it was for those alone and all of them are through.
     """
-    endings = {outcome.ended for outcome in outcomes.values()}
+    endings, mission = {outcome.ended for outcome in outcomes.values()}, run.host.mission
     code = next((code for ended, code in GRAVEST_FIRST if ended in endings), ExitCode.ATTENTION)
     if done:
         rest = f"for the rest: {PROGRAM} orchestrate --mission {mission}"
         return MissionEnd(code, (f"what was asked for is done: {', '.join(done)}; {rest}", *left))
-    return MissionEnd(code, (f"mission {mission} is not finished:", *left))
+    lines = (f"mission {mission} is not finished:", *left)
+    if Ended.BUDGET in endings:
+        lines += (f"{run.budget.words}; go on with: {PROGRAM} {run.budget.how_to_go_on}",)
+    return MissionEnd(code, lines)
 
 
 def _attention(*lines: str) -> MissionEnd:

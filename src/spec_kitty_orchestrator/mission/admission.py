@@ -7,7 +7,7 @@ from collections.abc import Collection
 
 from attrs import define, field
 
-from ..report.events import WpPutOff
+from ..report.events import WpLeft, WpPutOff
 from .context import RunContext
 from .outcome import Ended, Outcome
 from .patience import HOST, Patience
@@ -37,6 +37,8 @@ class Admission:
 
     def startable(self) -> list[str]:
         """Those that can be admitted now: under way already before new ones, else in the host's order."""
+        if self.run.budget.is_spent:
+            return []
         unknown = [wp_id for wp_id in self.in_flight if self.run.record(wp_id).branch is None]
         self._seeking = {each for wp_id in unknown for each in related(wp_id, self.view.dependencies)}
         idle = [wp_id for wp_id in self.view.lanes if self._can_go(wp_id) and self._may_try(wp_id)]
@@ -103,6 +105,8 @@ class Admission:
     @property
     def seconds_until_due(self) -> float:
         """Until the next pause is over, as far as there is a slot then; a slot that is freed wakes us too."""
+        if self.run.budget.is_spent:
+            return math.inf
         waits = (
             [self._seconds_until_due(wp_id) for wp_id in self._put_off()] if self.run.slots.are_free else []
         )
@@ -113,7 +117,19 @@ class Admission:
     @property
     def is_patient(self) -> bool:
         """There is somebody to be tried again, or the host, and the patience is not over."""
-        return (self.in_trouble or bool(self._put_off())) and not self.patience.is_over
+        is_over = self.patience.is_over or self.run.budget.is_spent
+        return (self.in_trouble or bool(self._put_off())) and not is_over
+
+    def leave_to_the_budget(self) -> bool:
+        """The run ends: notes those that could be tried had its budget not been spent; whether any could."""
+        for wp_id, lane in self.view.lanes.items() if self.run.budget.is_spent else ():
+            before = self.outcomes.get(wp_id)
+            if before is None and self._can_go(wp_id):
+                self.outcomes[wp_id] = Outcome(Ended.BUDGET, lane, self.run.budget.reason)
+            elif before is not None and before.ended.is_for_now:
+                self.run.events.emit(WpLeft(wp_id, before.reason))
+                self.outcomes[wp_id] = Outcome(Ended.BUDGET, lane, before.reason)
+        return any(outcome.ended is Ended.BUDGET for outcome in self.outcomes.values())
 
     def _put_off(self) -> list[str]:
         """Those on whom the host broke down wait while one of them is tried again."""

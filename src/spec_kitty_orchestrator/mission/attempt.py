@@ -63,11 +63,14 @@ async def run_attempt(run: RunContext, attempt: Attempt) -> AttemptResult:
     """Runs one agent to its end, with everything recorded: prompt, log, attempt record, events.
 
     Raises:
+        BudgetSpent: the run's budget is spent.
         LogNotWritten: the log, or a file that the agent is given, cannot be written.
-        CommandNotStarted: it could not be started, and the agent is not to blame. Neither spends anything.
+        CommandNotStarted: it could not be started, and the agent is not to blame. None of these
+            spends anything.
         trio.Cancelled: the run, or this work package, is being stopped; the agent is gone by then, and
             the attempt is recorded as interrupted, which spends nothing.
     """
+    run.budget.check()  # what was done since the agent was chosen took its time
     record = _open_record(run, attempt)
     reader = attempt.agent.open_reader(partial(_note_session, run, attempt, record))
     started = trio.current_time()
@@ -84,6 +87,7 @@ async def run_attempt(run: RunContext, attempt: Attempt) -> AttemptResult:
         record.usage = _own_usage(run, attempt, reader.usage, outcome)
         record.seconds = trio.current_time() - started if record.seconds is None else record.seconds
         _close_record(run, attempt.wp_id, record)
+        run.budget.look()
     _keep_session(run, attempt, result)
     return result
 

@@ -45,6 +45,7 @@ class _Tail:
     """Keeps the end of an output, both streams as they come."""
 
     complete = False
+    is_too_dear = False
 
     def __init__(self) -> None:
         self._kept = b""

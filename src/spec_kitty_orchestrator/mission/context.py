@@ -26,6 +26,7 @@ from ..report.events import Notice
 from ..report.stream import EventStream
 from ..settings.values import Settings
 from .agent_pool import AgentPool
+from .budget import Budget
 from .evidence import Repository
 from .records import WpRecord
 from .rules import Rest
@@ -63,6 +64,7 @@ class RunContext:
         record: what is remembered of a work package, by its id.
         save: has that put on the disk soon, or with None what concerns the whole run; returns at once.
         saved: returns when all that `save` was told until now is there; for where the order matters.
+        budget: what the run may still cost, and how long it may still last.
         repository: reads what is committed.
         wanted: the work packages that are asked for; None: all.
         left: what nobody could end of what was started beside the attempts, each as "pid name".
@@ -82,6 +84,7 @@ class RunContext:
     saved: Callable[[], Awaitable[None]]
     events: EventStream
     pool: AgentPool
+    budget: Budget
     repository: Repository
     slots: Slots
     notes: Notes

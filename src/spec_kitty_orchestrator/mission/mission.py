@@ -83,12 +83,13 @@ class Mission:
             looking = trio.CancelScope()
             nursery.start_soon(self._keep_looking, looking)
             while await self._admit(nursery):
-                with trio.move_on_after(self.admission.seconds_until_due):
+                with trio.move_on_after(min(self.admission.seconds_until_due, self.run.budget.seconds_left)):
                     if (look := await looks.receive()) is not None:
                         self._learn(look)
             looking.cancel()
             self.run.notes.close()
-        if self._trouble is not None:  # raised here: out of a nursery it would come wrapped in a group
+        is_cut_short = self.admission.leave_to_the_budget()
+        if self._trouble is not None and not is_cut_short:  # out of a nursery it would come in a group
             raise self._trouble
         return await self._finish()
 
@@ -96,6 +97,7 @@ class Mission:
 
     async def _admit(self, nursery: trio.Nursery) -> bool:
         """Whether there is anything to wait for."""
+        self.run.budget.look()
         if self.admission.is_due or self._is_at_the_end():
             await self._look_anew()
         for wp_id in self.admission.startable():
@@ -182,7 +184,8 @@ class Mission:
         if outcome.ended is Ended.ACCEPTED:
             self.unproven.pop(wp_id, None)
         else:
-            self._note_error(wp_id, outcome.reason)
+            if outcome.ended is not Ended.BUDGET:  # that is no error of its own
+                self._note_error(wp_id, outcome.reason)
             if not outcome.ended.is_for_now:
                 self.run.events.emit(WpLeft(wp_id, outcome.reason))
 
@@ -290,4 +293,4 @@ class Mission:
         if not all(lanes[wp_id].is_accepted for wp_id in done):
             done = []
         left = what_is_left(self.run, self.view, self.outcomes)
-        return unfinished(self.run.host.mission, self.outcomes, left, done)
+        return unfinished(self.run, self.outcomes, left, done)

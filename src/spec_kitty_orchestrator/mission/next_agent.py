@@ -51,6 +51,7 @@ class AgentPicker:
 
         Raises:
             NobodyCanWork: there is none, and none will come back in this run.
+            BudgetSpent: nobody may be asked any more in this run.
         """
         pool = self.run.pool
         if role is Role.IMPLEMENTATION:
@@ -61,6 +62,7 @@ class AgentPicker:
             pool.review_since[self.wp_id] = since + (0.0 if self._asked_at is None else now - self._asked_at)
         self._asked_at = None
         while True:
+            self.run.budget.check()
             choice = self._choose(role)
             if isinstance(choice, Ask):
                 pool.takes(self.wp_id, choice.agent)
@@ -103,6 +105,7 @@ class AgentPicker:
         """Records a failure and does what follows from it, the waiting included.
 
         An attempt whose process did well can fail all the same: no verdict, or refused by the host.
+        Raises BudgetSpent where it would have to wait, and nothing may begin after that.
         """
         record = self.run.record(self.wp_id)
         if record.attempts:  # what an earlier run finished may be refused only now
@@ -122,23 +125,25 @@ class AgentPicker:
         if isinstance(decision, ParkAgent):
             self.run.pool.park(agent, failure)
         elif isinstance(decision, Retry):
-            why = failure.kind.value
-            self.run.events.emit(RetryPlanned(self.wp_id, role.value, agent, decision.delay, why))
-            self.slot.give_back()
-            with self.run.pool.waiting(self.wp_id, self.candidates(role)):
-                await trio.sleep(decision.delay)
-            await self.slot.take()
+            with self.run.budget.waiting():
+                why = failure.kind.value
+                self.run.events.emit(RetryPlanned(self.wp_id, role.value, agent, decision.delay, why))
+                self.slot.give_back()
+                with self.run.pool.waiting(self.wp_id, self.candidates(role)):
+                    await trio.sleep(decision.delay)
+                await self.slot.take()
 
     async def _wait_for(self, role: Role, choice: Choice) -> None:
         """Others may use the slot meanwhile: one agent's limit must not hold up the rest."""
         self.slot.give_back()
-        while isinstance(choice, WaitForAgent):
-            self._tell(role, choice)
-            agents = choice.agents if choice.instead is None else (*choice.agents, choice.instead)
-            with self.run.pool.waiting(self.wp_id, agents):
-                await self.run.pool.pause(choice.until)
-            choice = self._choose(role)
-        await self.slot.take()
+        with self.run.budget.waiting():
+            while isinstance(choice, WaitForAgent):
+                self._tell(role, choice)
+                agents = choice.agents if choice.instead is None else (*choice.agents, choice.instead)
+                with self.run.pool.waiting(self.wp_id, agents):
+                    await self.run.pool.pause(choice.until)
+                choice = self._choose(role)
+            await self.slot.take()
 
     def _tell(self, role: Role, choice: WaitForAgent) -> None:
         if self._told != (role, choice.agents):

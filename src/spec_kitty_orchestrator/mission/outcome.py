@@ -20,6 +20,7 @@ class Ended(enum.Enum):
     REFUSED_FOR_NOW = "refused for now"  # by the host, the workspace or the disk
     BROKEN = "broken"  # the host could not be run, or gave no answer that can be trusted
     NO_AGENT = "no agent"
+    BUDGET = "budget"  # of the run, spent
     INTERNAL = "internal error"
 
     @property

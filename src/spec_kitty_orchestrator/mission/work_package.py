@@ -15,6 +15,7 @@ from ..host.errors import TransitionRejected
 from ..report.events import Escalated, HandoverRefused
 from . import prompts
 from .attempt import run_attempt
+from .budget import BudgetSpent
 from .context import RunContext
 from .entrance import Entrance
 from .next_agent import AgentPicker, NobodyCanWork
@@ -73,6 +74,8 @@ class WorkPackage:
             return await self._work(await entrance.enter())
         except WorkspaceError as problem:
             return Outcome(Ended.REFUSED_FOR_NOW, self.standing.lane, str(problem))
+        except BudgetSpent as spent:
+            return Outcome(Ended.BUDGET, self.standing.lane, str(spent))
         except NobodyCanWork as nobody:
             if nobody.left.in_the_work:
                 return await self._block(f"no agent is left: {nobody}")

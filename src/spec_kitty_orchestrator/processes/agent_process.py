@@ -53,6 +53,11 @@ class OutputSink(Protocol):
         """The output says that the agent is done."""
         ...
 
+    @property
+    def is_too_dear(self) -> bool:
+        """The output says that the agent has cost more than it may."""
+        ...
+
 
 OnStart = Callable[[ProcessIdentity], None]
 RunAgent = Callable[[Command, Path, Limits, OutputSink, OnStart], Awaitable[Ending]]
@@ -167,6 +172,8 @@ class _Agent:
             return float("-inf"), EndedBy.LOG_FULL
         if self._completed is not None:
             return self._completed + self._limits.exit_deadline, EndedBy.COMPLETED
+        if self._sink.is_too_dear:
+            return float("-inf"), EndedBy.TOO_DEAR
         limits = [(self._started + self._limits.timeout, EndedBy.TIMEOUT)]
         if self._limits.idle_timeout is not None and not self._log.is_behind:
             limits.append((self._last_output + self._limits.idle_timeout, EndedBy.IDLE))

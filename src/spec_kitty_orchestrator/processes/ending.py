@@ -15,6 +15,7 @@ class EndedBy(enum.Enum):
     TIMEOUT = "timeout"
     IDLE = "idle"
     LOG_FULL = "log full"
+    TOO_DEAR = "too dear"  # it told that it had cost more than it may
     KEEPER_LOST = "keeper lost"  # killed, or hung: how the command itself ended is not known
 
 

@@ -6,6 +6,10 @@ from collections.abc import Mapping
 
 from attrs import frozen
 
+from .totals import Totals
+
+NO_COSTS = Totals()
+
 
 @frozen
 class Event:
@@ -282,12 +286,13 @@ class Notice(Event):
 
 @frozen
 class RunEnded(Event):
-    """`status` is a RunStatus, `exit_code` the program's."""
+    """`status` is a RunStatus, `exit_code` the program's, `totals` what all its starts have cost."""
 
     status: str
     exit_code: int
     summary: str
+    totals: Totals = NO_COSTS
 
     @property
     def line(self) -> str:
-        return self.summary
+        return "\n".join((self.summary, *self.totals.lines()))

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from ..agents.agent import Agent
 from ..agents.enforced import enforced_modes
 from ..agents.spec import Role
 from ..host.contract.payloads import MissionState, WorkPackageState
 from ..host.workspace import Workspace
+from ..report.totals import dollars
 from ..settings.cast import parts
+from ..settings.values import Settings
 from .opening import Opened
 
 SOME_WORKSPACE = Workspace(
@@ -47,8 +50,30 @@ def plan_lines(opened: Opened) -> Iterator[str]:
         f"Limits: {settings.max_concurrent_wps} work packages at once, {settings.agents.max_retries} "
         f"retries, {settings.agents.timeout_seconds:g} s for each attempt, {settings.grace_seconds:g} s grace"
     )
+    yield from budget_lines(settings, opened.agents)
     yield f"Approved work packages go to: {settings.approval_lane.value}"
     yield "Nothing was changed."
+
+
+def budget_lines(settings: Settings, agents: Mapping[str, Agent]) -> Iterator[str]:
+    """What the run may cost and how long it may last, if it is limited, and whose cost does not count."""
+    cost, seconds = settings.max_cost_usd, settings.max_runtime_seconds
+    limits = [] if cost is None else [f"{dollars(cost)} USD for the run, over all its starts"]
+    limits += [] if seconds is None else [f"{seconds:g} s for each start of it"]
+    if limits:
+        yield f"Budget: {'; '.join(limits)}; agents at work finish when it is spent"
+    if cost is not None and (untold := cost_not_told(agents)):
+        yield f"  {untold}"
+
+
+def cost_not_told(agents: Mapping[str, Agent]) -> str:
+    """Which of these tell no cost, and what that means for a budget; empty when all do."""
+    silent = [agent_id for agent_id, agent in agents.items() if not agent.spec.reports_cost]
+    if not silent:
+        return ""
+    if len(silent) == len(agents):
+        return "WARNING: no chosen agent tells what it costs: max_cost_usd will end nothing"
+    return f"max_cost_usd: no cost is told by {', '.join(silent)}: what they spend does not count"
 
 
 def waves(mission: MissionState) -> list[list[WorkPackageState]]:
@@ -71,6 +96,8 @@ def _agent_lines(opened: Opened, role: Role, agent_id: str) -> Iterator[str]:
     line = agent.command_line(role, SOME_WORKSPACE, Path("ATTEMPT"))
     yield f"  {agent_id}: {shlex.join(line.argv)} < PROMPT"
     sandbox = enforced_modes(agent.spec, agent.settings, role)["sandbox_mode"]
+    if agent.settings.max_cost_usd is not None and not agent.spec.cost_limit_args:
+        yield f"    (stopped once it has told more than {dollars(agent.settings.max_cost_usd)} USD)"
     yield "    (" + (f"held by a sandbox: {sandbox}" if sandbox != "none" else "no sandbox holds it") + ")"
     if role is Role.REVIEW and not agent.spec.read_only_review:
         yield "    (this CLI cannot be kept from writing while it reviews)"

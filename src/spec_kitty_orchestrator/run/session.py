@@ -16,6 +16,7 @@ from ..host.notes import Notes
 from ..host.program import Runner
 from ..mission.acceptance import MissionEnd
 from ..mission.asked import carry_out
+from ..mission.budget import Budget
 from ..mission.context import AgentKit, RunContext, new_pool
 from ..mission.evidence import GitRepository, Repository
 from ..mission.mission import Mission
@@ -35,7 +36,7 @@ from .clock import SteadyClock
 from .lock import RunLock, run_lock
 from .opening import KITTIFY, Opened, Request, check_everything
 from .ownership import give_back
-from .plan import plan_lines
+from .plan import cost_not_told, plan_lines
 from .state import RunState, RunStatus, RunStore
 from .stopping import StopControl, exit_hard_when_late
 from .taking_up import take_up
@@ -139,12 +140,13 @@ def open_run(
     def tell_left(who: str, left: tuple[str, ...]) -> None:
         run.note_left(who, left)
 
+    settings = opened.settings
     endpoint = evolve(opened.host.endpoint, environ=environ, kill_now=kit.kill_now, tell_left=tell_left)
     host, events = HostClient(endpoint, state.mission, state.actor, ask_host), EventStream()
     run = RunContext(
         repo_root=opened.request.repo_root,
         run_id=state.run_id,
-        settings=opened.settings,
+        settings=settings,
         host=host,
         agents=kit,
         record=state.record,
@@ -153,8 +155,9 @@ def open_run(
         events=events,
         notes=Notes(host, events),
         pool=new_pool(kit, events, state.resting, writer.mark),
+        budget=Budget(settings.max_cost_usd, settings.max_runtime_seconds, state.work_packages, events.emit),
         repository=repository or GitRepository(),
-        slots=Slots(trio.CapacityLimiter(opened.settings.max_concurrent_wps)),
+        slots=Slots(trio.CapacityLimiter(settings.max_concurrent_wps)),
         wanted=opened.wanted,
         left=state.left,
     )
@@ -180,6 +183,8 @@ class Session:
             emit(Notice(notice))
         if self.opened.shortcoming:
             emit(Notice(f"WARNING: {self.opened.shortcoming}"))
+        if self.opened.settings.max_cost_usd is not None and (untold := cost_not_told(self.opened.agents)):
+            emit(Notice(untold))
         for survivor in swept.ended:
             emit(Notice(f"ended what the last run left behind: {survivor}"))
         for survivor in still_running(state.known_left()):
@@ -236,7 +241,7 @@ class Session:
         try:
             await self.writer.save_at_last()
         finally:
-            self.run.events.emit(RunEnded(status.value, int(end.exit_code), state.reason))
+            self.run.events.emit(RunEnded(status.value, int(end.exit_code), state.reason, state.totals))
         return end.exit_code
 
 

@@ -16,10 +16,12 @@ from attrs import define, evolve, field
 
 from ..converter import ALWAYS_SENT, Unreadable, read, unstructure
 from ..errors import StateFileError
+from ..mission.costs import totals_of
 from ..mission.records import WpRecord
 from ..mission.rules import Rest
 from ..processes.identity import ProcessIdentity
 from ..report.times import utc_now
+from ..report.totals import Totals
 from ..settings.values import Flags
 from .checkout import Checkout
 from .ownership import keep_owner, owner_of
@@ -73,6 +75,11 @@ class RunState:
         """What nobody could end of all that the run started, each as "pid name"; it may be gone by now."""
         attempts = [attempt for record in self.work_packages.values() for attempt in record.attempts]
         return [*self.left, *(name for attempt in attempts for name in attempt.left)]
+
+    @property
+    def totals(self) -> Totals:
+        """What the run has cost until now, over all its starts."""
+        return totals_of(self.work_packages)
 
     @property
     def is_resumable(self) -> bool:

@@ -11,7 +11,7 @@ from ..agents import all_agent_ids, get_agent, unknown_agent
 from ..agents.custom import CustomAgent, known_agents
 from ..agents.enforced import enforced_modes, lifted
 from ..agents.names import SEPARATOR, agent_of, model_of
-from ..agents.spec import AgentSettings, Role
+from ..agents.spec import AgentSettings, AgentSpec, OutputFormat, Role
 from ..converter import Problem
 from ..host.contract.policy import MODES, secret_word_in
 from .cast import parts
@@ -38,6 +38,9 @@ NEVER_ENFORCED = {
 }
 """The modes that are the same for every agent, and why nothing can be asked of them."""
 
+LEAST_USD, MOST_USD = 0.01, 1_000_000
+"""Of a budget: with less no agent could begin."""
+
 _UNSET = AgentSettings()
 
 
@@ -51,6 +54,8 @@ def problems_of(settings: Settings) -> list[Problem]:
         (("patience_seconds",), settings.patience_seconds, 0, MOST_SECONDS),
         (("check_timeout_seconds",), settings.check_timeout_seconds, 1, MOST_SECONDS),
         (("max_log_mb",), settings.max_log_mb, 1, MOST_LOG_MB),
+        (("max_cost_usd",), settings.max_cost_usd, LEAST_USD, MOST_USD),
+        (("max_runtime_seconds",), settings.max_runtime_seconds, 1, MOST_SECONDS),
         (("agents", "max_retries"), agents.max_retries, 0, 100),
         (("agents", "timeout_seconds"), agents.timeout_seconds, 1, MOST_SECONDS),
         (("agents", "idle_timeout_seconds"), agents.idle_timeout_seconds, 1, MOST_SECONDS),
@@ -65,6 +70,10 @@ def problems_of(settings: Settings) -> list[Problem]:
     ]
     ranges += [
         (("agents", "settings", agent_id, "timeout_seconds"), one.timeout_seconds, 1, MOST_SECONDS)
+        for agent_id, one in agents.settings.items()
+    ]
+    ranges += [
+        (("agents", "settings", agent_id, "max_cost_usd"), one.max_cost_usd, LEAST_USD, MOST_USD)
         for agent_id, one in agents.settings.items()
     ]
     problems = [_out_of_range(*each) for each in ranges]
@@ -100,8 +109,7 @@ def _policy_problems(settings: Settings) -> Iterator[Problem]:
 
 def _not_enforced(agents: AgentChoice, name: str, asked: str) -> str:
     """Why a mode is not true of every chosen agent, and what would enforce it; empty when it is."""
-    custom = {agent_id: one for agent_id, one in agents.custom.items() if any(one.command.values())}
-    known, words = known_agents(custom), MODES[name]
+    known, words = _known(agents), MODES[name]
 
     def enforces(agent_id: str, role: Role, settings: AgentSettings = _UNSET) -> bool:
         said = enforced_modes(known[agent_id], settings, role)[name]
@@ -123,6 +131,7 @@ def _not_enforced(agents: AgentChoice, name: str, asked: str) -> str:
 
 def _agent_problems(agents: AgentChoice) -> Iterator[Problem]:
     known = {*all_agent_ids(), *agents.custom}
+    yield from _cost_limit_problems(agents)
     yield from _cast_problems(agents)
     for agent_id, settings in agents.settings.items():
         at = ("agents", "settings", agent_id)
@@ -193,6 +202,22 @@ def _escalation_problems(agents: AgentChoice) -> Iterator[Problem]:
         yield Problem((*at, "after"), after)
 
 
+def _cost_limit_problems(agents: AgentChoice) -> Iterator[Problem]:
+    """A limit that nobody can hold is refused: it would be trusted."""
+    known = _known(agents)
+    able = ", ".join(agent_id for agent_id, spec in known.items() if spec.can_limit_cost)
+    for agent_id, settings in agents.settings.items():
+        if settings.max_cost_usd is None or agent_id not in known or known[agent_id].can_limit_cost:
+            continue
+        why = "it has no such limit, and does not tell its cost while it is at work"
+        at = ("agents", "settings", agent_id, "max_cost_usd")
+        yield Problem(at, f"{agent_id} cannot be held to it: {why}; these can: {able}")
+
+
+def _known(agents: AgentChoice) -> dict[str, AgentSpec]:
+    return known_agents({name: one for name, one in agents.custom.items() if any(one.command.values())})
+
+
 def _custom_problems(at: KeyPath, agent_id: str, custom: CustomAgent) -> Iterator[Problem]:
     if agent_id in all_agent_ids():
         yield Problem(at, "is a known agent; give yours another name")
@@ -212,6 +237,11 @@ def _custom_problems(at: KeyPath, agent_id: str, custom: CustomAgent) -> Iterato
         yield Problem((*at, "family"), "expected a name")
     elif word := secret_word_in(custom.family):
         yield Problem((*at, "family"), f"the host refuses whatever holds the word {word!r}")
+    for name in ("input_tokens", "output_tokens", "cost_usd"):
+        if getattr(custom, name) is not None and custom.output is OutputFormat.TEXT:
+            yield Problem(
+                (*at, name), "is for `output: json` and `jsonl`; in plain text nothing is looked for"
+            )
     for index, path in enumerate(custom.litter):
         if path.startswith("/") or not {*path.split("/")} - {"", "."} or ".." in path.split("/"):
             yield Problem((*at, "litter", index), "expected a path inside the workspace")

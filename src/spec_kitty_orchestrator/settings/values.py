@@ -90,6 +90,8 @@ class Settings:
         setup: commands that are run once in each new workspace, before an agent is.
         checks: commands that must succeed on a commit before it is reviewed.
         check_timeout_seconds: how long each of these may take.
+        max_cost_usd: what all attempts of a run may cost, over all its starts; None: any amount.
+        max_runtime_seconds: how long one start of a run may last; None: as long as it takes.
     """
 
     max_concurrent_wps: int = 4
@@ -101,6 +103,8 @@ class Settings:
     checks: tuple[tuple[str, ...], ...] = ()
     check_timeout_seconds: float = 900.0
     max_log_mb: float = 256.0
+    max_cost_usd: float | None = None
+    max_runtime_seconds: float | None = None
     agents: AgentChoice = AgentChoice()
     policy: PolicyModes = PolicyModes()
     host: HostSettings = HostSettings()
@@ -120,6 +124,8 @@ class Flags:
     max_concurrent: int | None = None
     only: tuple[str, ...] | None = None
     until: str | None = None
+    max_cost_usd: float | None = None
+    max_runtime_seconds: float | None = None
 
     def over(self, recorded: Flags) -> Flags:
         """These, and for those that are not given what is recorded; which work packages is one question."""

@@ -13,7 +13,8 @@ import spec_kitty_orchestrator
 from spec_kitty_orchestrator.agents import all_agent_ids, detect_installed_agents, find_binary, get_agent
 from spec_kitty_orchestrator.agents.agent import Agent, CommandLine
 from spec_kitty_orchestrator.agents.custom import CustomAgent, as_spec
-from spec_kitty_orchestrator.agents.spec import AgentSettings, Role
+from spec_kitty_orchestrator.agents.spec import AgentSettings, OutputFormat, Role
+from spec_kitty_orchestrator.agents.transcript import Usage
 from spec_kitty_orchestrator.errors import ConfigError, UsageError
 from spec_kitty_orchestrator.host.workspace import Workspace
 from spec_kitty_orchestrator.mission.context import policy_for
@@ -84,6 +85,24 @@ def test_model_and_arguments_of_the_user_come_after_ours(agent_id: str, role: Ro
     ours = plain.argv[: len(plain.argv) - len(last)]
     assert call.argv == (*ours, "--model", "some/model", "--x", "$HOME", *last)
     assert call.env == {**plain.env, "A": "b"}
+
+
+@pytest.mark.parametrize("role", list(Role))
+def test_claude_is_told_what_an_attempt_may_cost(role: Role) -> None:
+    plain = line("claude-code", role).argv
+    limited = line("claude-code", role, max_cost_usd=1234567.5, extra_args=("--x",)).argv
+    assert limited == (*plain, "--max-budget-usd", "1234567.5", "--x")
+
+
+@pytest.mark.parametrize("agent_id", ["opencode", "kilocode", "pi"])
+def test_one_that_tells_its_cost_as_it_goes_needs_no_argument(agent_id: str) -> None:
+    assert line(agent_id, Role.REVIEW, max_cost_usd=1.0).argv == line(agent_id, Role.REVIEW).argv
+
+
+def test_who_can_be_held_to_a_cost() -> None:
+    assert [each for each in IDS if get_agent(each).can_limit_cost] == [
+        *("claude-code", "opencode", "kilocode", "pi")
+    ]
 
 
 @pytest.mark.parametrize(("agent_id", "role"), EVERY_CALL)
@@ -232,6 +251,28 @@ def test_a_custom_agent_becomes_a_record() -> None:
     assert agent.command_line(Role.REVIEW, WORKSPACE, ATTEMPT_DIR).argv == ("other", "--look")
     assert spec.binaries == ("mine",)
     assert spec.output.final.paths == ("a.b",)
+
+
+def test_what_an_agent_of_ones_own_tells_is_read_where_it_tells_it() -> None:
+    told = {"input_tokens": "usage.in", "output_tokens": "usage.out", "cost_usd": "cost"}
+    lines = [
+        {"cost": 0.5, "usage": {"in": 10, "out": 1}},
+        {"cost": 0.75, "usage": {"in": 20, "out": 2}, "result": "x"},
+    ]
+    for adds, usage in ((False, Usage(20, 2, 0.75)), (True, Usage(30, 3, 1.25))):
+        mine = CustomAgent({Role.REVIEW: ("mine",)}, OutputFormat.JSONL, usage_adds=adds, **told)  # type: ignore[arg-type]
+        spec = as_spec("my-agent", mine)
+        assert (spec.reports_cost, spec.can_limit_cost) == (True, True)
+        reader = Agent(spec, PROGRAM, AgentSettings(max_cost_usd=1.0)).open_reader()
+        for each in lines:
+            reader.feed_stdout(json.dumps(each).encode() + b"\n")
+        assert (reader.is_too_dear, reader.finish().usage) == (adds, usage)
+
+
+def test_one_that_tells_its_cost_at_the_end_alone_can_be_held_to_none() -> None:
+    for output, path, reports in ((OutputFormat.JSON, "cost", True), (OutputFormat.JSONL, None, False)):
+        spec = as_spec("my-agent", CustomAgent({Role.REVIEW: ("mine",)}, output, cost_usd=path))
+        assert (spec.reports_cost, spec.can_limit_cost) == (reports, False)
 
 
 def test_a_custom_agent_with_one_command_has_it_for_both_roles() -> None:

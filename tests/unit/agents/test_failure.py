@@ -48,6 +48,7 @@ def failure(error: AgentError | str, agent_id: str = "codex") -> Failure:
         (ended(EndedBy.COMPLETED, None, 15), Transcript("", complete=True), FailureKind.CRASHED),
         (ended(EndedBy.TIMEOUT, None, 15), Transcript("half"), FailureKind.TIMEOUT),
         (ended(EndedBy.IDLE, None, 15), Transcript("half"), FailureKind.STALLED),
+        (ended(EndedBy.TOO_DEAR, None, 15), Transcript("half"), FailureKind.ATTEMPT_LIMIT),
         (ended(EndedBy.LOG_FULL, None, 15), DONE, None),
         (ended(EndedBy.LOG_FULL, None, 15), Transcript("half"), FailureKind.LOG_FULL),
         (ended(EndedBy.KEEPER_LOST, None), Transcript("half"), FailureKind.CRASHED),

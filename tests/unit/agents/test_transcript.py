@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 
 from spec_kitty_orchestrator.agents import get_agent
 from spec_kitty_orchestrator.agents.custom import CustomAgent, as_spec
+from spec_kitty_orchestrator.agents.documents import MAX_DOCUMENT_MARKS
 from spec_kitty_orchestrator.agents.places import at
 from spec_kitty_orchestrator.agents.spec import Output, OutputFormat, Role
 from spec_kitty_orchestrator.agents.transcript import (
     MAX_DOCUMENT_BYTES,
-    MAX_DOCUMENT_MARKS,
     MAX_LINE_BYTES,
     MAX_LINE_MARKS,
     TranscriptReader,

@@ -27,6 +27,8 @@ approval_lane: approved
 grace_seconds: 5
 refresh_seconds: 60
 max_log_mb: 100
+max_cost_usd: 12.5
+max_runtime_seconds: 3600
 agents:
   implementation: [claude-code, mine]
   review: [codex]
@@ -40,11 +42,17 @@ agents:
       extra_args: [-c, x=1]
       env: {CODEX_HOME: somewhere}
       timeout_seconds: 60.5
+    mine:
+      max_cost_usd: 2
   custom:
     mine:
       command: {implementation: [my-agent, --write], review: [my-agent]}
       output: jsonl
       final_text: message.text
+      input_tokens: usage.input
+      output_tokens: usage.output
+      cost_usd: usage.cost
+      usage_adds: true
       family: mine
       litter: [.mine/]
 policy: {approval_mode: full_auto, sandbox_mode: none, network_mode: open}
@@ -84,6 +92,9 @@ def test_every_setting_can_stand_in_the_file(tmp_path: Path) -> None:
     assert settings.host.binary == "/opt/host/spec-kitty"
     assert settings.policy.network_mode == "open"
     assert settings.agents.custom["mine"].litter == (".mine/",)
+    assert (settings.max_cost_usd, settings.max_runtime_seconds) == (12.5, 3600.0)
+    assert settings.agents.settings["mine"].max_cost_usd == 2.0
+    assert settings.agents.custom["mine"].usage_adds
 
 
 @pytest.mark.parametrize("text", ["", "# only a comment\n", "---\n", "agents: {}\n"])
@@ -223,6 +234,24 @@ WRONG = {
             for index, column in enumerate((59, 63, 72))
         ],
     ),
+    "figures that plain text does not hold": (
+        "agents: {custom: {mine: {command: {review: [x]}, cost_usd: cost}}}\n",
+        [
+            "orchestrator.yaml:1:50: agents.custom.mine.cost_usd: is for `output: json` and `jsonl`; in "
+            "plain text nothing is looked for"
+        ],
+    ),
+    "a limit to an attempt's cost that nobody can hold": (
+        "agents:\n  settings:\n    codex:\n      max_cost_usd: 2\n    mine: {max_cost_usd: 2}\n"
+        "  custom:\n    mine: {command: {review: [x]}, output: json, cost_usd: cost}\n"
+        "    yours: {command: {review: [x]}, output: jsonl, cost_usd: cost}\n",
+        [
+            f"orchestrator.yaml:{place}: agents.settings.{agent}.max_cost_usd: {agent} cannot be held to it: "
+            "it has no such limit, and does not tell its cost while it is at work; these can: claude-code, "
+            "opencode, kilocode, pi, yours"
+            for agent, place in (("codex", "4:7"), ("mine", "5:12"))
+        ],
+    ),
     "not a mapping": ("- a\n", ["orchestrator.yaml:1:1: expected a mapping, got a list"]),
     "not YAML": ("a: [1\nb: 2\n", ["orchestrator.yaml:2:2: not YAML: expected ',' or ']', but got ':'"]),
 }
@@ -321,6 +350,9 @@ def test_a_policy_beside_agents_that_are_wrong_themselves_is_no_second_error(tmp
         ("patience_seconds", "0", "-1", A_YEAR, ".inf"),
         ("check_timeout_seconds", "1", ".nan", A_YEAR, "1e308"),
         ("max_log_mb", "1", "0.5", "1048576", "1048577"),
+        ("max_cost_usd", "0.01", "0", "1000000", ".inf"),
+        ("max_runtime_seconds", "1", "0.5", A_YEAR, ".nan"),
+        ("agents.settings.pi.max_cost_usd", "0.01", "-1", "1000000", "1000001"),
         ("agents.max_retries", "0", "-1", "100", "101"),
         ("agents.timeout_seconds", "1", ".nan", A_YEAR, ".inf"),
         ("agents.idle_timeout_seconds", "1", "-.inf", A_YEAR, "1e999"),
