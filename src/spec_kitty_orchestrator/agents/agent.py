@@ -42,16 +42,21 @@ class CommandLine:
 
 @frozen
 class Agent:
-    """An agent's record, its program (None: not installed), and what the user set for it."""
+    """An agent's record, its program (None: not installed), and what the user set for it.
+
+    Attributes:
+        name: its name in settings and records, when that is not its record's id alone.
+    """
 
     spec: AgentSpec
     program: Path | None
     settings: AgentSettings = field(factory=AgentSettings)
+    name: str = ""
 
     @property
     def agent_id(self) -> str:
         """Its name in settings and records."""
-        return self.spec.agent_id
+        return self.name or self.spec.agent_id
 
     def command_line(
         self, role: Role, workspace: Workspace, attempt_dir: Path, session: InSession | None = None

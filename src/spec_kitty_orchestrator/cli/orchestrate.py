@@ -19,12 +19,26 @@ repo_root_option = click.option(
 )
 
 
+class WpIds(click.ParamType[tuple[str, ...]]):
+    """Ids with commas between, as a tuple; an empty text is an empty one."""
+
+    name = "WP,..."
+
+    def convert(
+        self, value: str | tuple[str, ...], param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, ...]:
+        """A tuple stays as it is."""
+        return tuple(filter(None, map(str.strip, value.split(",")))) if isinstance(value, str) else value
+
+
 FLAGS = (
     ("--impl-agent", str, "Agent that implements."),
     ("--review-agent", str, "Agent that reviews."),
     ("--max-concurrent", int, "Work packages with an agent at work at once."),
     ("--max-cost-usd", float, "What the run may cost; what is begun finishes."),
     ("--max-runtime-seconds", float, "How long it may last; what is begun finishes."),
+    ("--only", WpIds(), "These work packages and no others."),
+    ("--until", str, "This work package and all that it depends on, and no others."),
 )
 
 
@@ -41,7 +55,7 @@ def flag_options(*defaults: str) -> Callable[[Callable[..., Any]], Callable[...,
 
 @click.command("orchestrate", short_help="Take a mission from planned to accepted.")
 @click.option("--mission", required=True, help="Slug, id or short id of the mission.")
-@flag_options("claude-code", "claude-code", "4", "none", "none")
+@flag_options("claude-code", "claude-code", "4", "none", "none", "all", "all")
 @click.option("--actor", default=DEFAULT_ACTOR, show_default=True, help="Who we are to the host.")
 @repo_root_option
 @click.option("--dry-run", is_flag=True, help="Check everything and print the plan; write nothing.")
@@ -60,7 +74,7 @@ def orchestrate(
     repo_root: Path | None = None,
     actor: str = DEFAULT_ACTOR,
     dry_run: bool = False,
-    **flags: str | float | None,
+    **flags: Any,
 ) -> ExitCode:
     """Runs the command; `flags` are the fields of `Flags`, None for one that is not given.
 
@@ -71,6 +85,6 @@ def orchestrate(
     from ..run.session import plan_only, supervise
     from ..settings.values import Flags
 
-    given = Flags(**flags)  # type: ignore[arg-type]
+    given = Flags(**flags)
     request = Request(mission, actor, find_repo_root(repo_root), given)
     return plan_only(request) if dry_run else supervise(request, resume=False)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -23,7 +23,7 @@ actor_option = click.option("--actor", help="Who we are to the host.  [default: 
 @click.command("resume", short_help="Go on with the last run.")
 @mission_option
 @click.option("--retry-blocked", is_flag=True, help="Unblock what we blocked, and try it again.")
-@flag_options(*["as before"] * 5)
+@flag_options(*["as before"] * 7)
 @actor_option
 @repo_root_option
 @click.pass_context
@@ -40,7 +40,7 @@ def resume(
     actor: str | None = None,
     repo_root: Path | None = None,
     retry_blocked: bool = False,
-    **flags: str | float | None,
+    **flags: Any,
 ) -> ExitCode:
     """Runs the command; `flags` are the fields of `Flags`, None for one that is not given.
 
@@ -64,15 +64,13 @@ def resume(
     return go_on(state, actor, root, Asked(retry_blocked=retry_blocked), flags)
 
 
-def go_on(
-    state: RunState, actor: str | None, root: Path, asked: Asked, flags: dict[str, str | float | None]
-) -> ExitCode:
+def go_on(state: RunState, actor: str | None, root: Path, asked: Asked, flags: dict[str, Any]) -> ExitCode:
     """Goes on with a run; flags that are given outrank those of before. Raises OrchestratorError."""
     from ..run.opening import Request
     from ..run.session import supervise
     from ..settings.values import Flags
 
-    given = Flags(**flags).over(state.flags)  # type: ignore[arg-type]
+    given = Flags(**flags).over(state.flags)
     agents = tuple(record.asked_agent for record in state.work_packages.values() if record.asked_agent)
     request = Request(state.mission, actor or state.actor, root, given, asked=asked, agents=agents)
     return supervise(request, resume=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -16,7 +17,7 @@ from .resume import actor_option, go_on, mission_option, run_to_go_on_with
 @click.option("--feedback", default="", metavar="TEXT", help="What its implementer is told.")
 @click.option("--agent", metavar="ID", help="Who is asked first to implement it, until it is handed over.")
 @mission_option
-@flag_options(*["as before"] * 5)
+@flag_options(*["as before"] * 7)
 @actor_option
 @repo_root_option
 @click.pass_context
@@ -36,7 +37,7 @@ def retry(
     mission: str | None = None,
     actor: str | None = None,
     repo_root: Path | None = None,
-    **flags: str | float | None,
+    **flags: Any,
 ) -> ExitCode:
     """Runs the command; `flags` are the fields of `Flags`, None for one that is not given.
 

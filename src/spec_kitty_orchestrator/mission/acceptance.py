@@ -89,11 +89,20 @@ async def _accepted(run: RunContext) -> AcceptMission:
         await trio.sleep(pause)
 
 
-def unfinished(run: RunContext, outcomes: Mapping[str, Outcome], left: Sequence[str]) -> MissionEnd:
-    """What is left, a line for each; the gravest of the reasons gives the exit code."""
-    endings = {outcome.ended for outcome in outcomes.values()}
+def unfinished(
+    run: RunContext, outcomes: Mapping[str, Outcome], left: Sequence[str], done: Sequence[str] = ()
+) -> MissionEnd:
+    """What is left, a line for each; the gravest of the reasons gives the exit code.
+
+    Args:
+        done: the work packages that were asked for, when it was for those alone and all of them are through.
+    """
+    mission, endings = run.host.mission, {outcome.ended for outcome in outcomes.values()}
     code = next((code for ended, code in GRAVEST_FIRST if ended in endings), ExitCode.ATTENTION)
-    lines = (f"mission {run.host.mission} is not finished:", *left)
+    if done:
+        rest = f"for the rest: {PROGRAM} orchestrate --mission {mission}"
+        return MissionEnd(code, (f"what was asked for is done: {', '.join(done)}; {rest}", *left))
+    lines = (f"mission {mission} is not finished:", *left)
     if Ended.BUDGET in endings:
         lines += (f"{run.budget.words}; go on with: {PROGRAM} {run.budget.how_to_go_on}",)
     return MissionEnd(code, lines)
@@ -110,14 +119,20 @@ def _merge(mission: str) -> str:
 def _judged(run: RunContext, lanes: Mapping[str, Lane]) -> list[str]:
     records = {wp_id: run.record(wp_id) for wp_id in lanes}
     return [
-        f"  {wp_id} {record.approved_commit[:12]} on {record.branch}{_own_review(record)}"
+        f"  {wp_id} {record.approved_commit[:12]} on {record.branch}{_reviewers(record)}"
         for wp_id, record in records.items()
         if record.approved_commit
     ]
 
 
+def _reviewers(record: WpRecord) -> str:
+    by = [each.agent for each in record.approvals]
+    several = f", approved by {' and '.join(by)}" if len(by) > 1 else ""
+    return several + _own_review(record)
+
+
 def _own_review(record: WpRecord) -> str:
-    own = record.approved_by is not None and record.approved_by == record.implementer
+    own = record.implementer in {record.approved_by, *(each.agent for each in record.approvals)} - {None}
     return f", reviewed by its own implementer, {record.implementer}" if own else ""
 
 

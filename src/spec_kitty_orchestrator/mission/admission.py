@@ -150,7 +150,9 @@ class Admission:
         return wp_id in self._put_off() and self._seconds_until_due(wp_id) <= 0.0
 
     def _can_go(self, wp_id: str) -> bool:
-        """Lanes and dependencies let it, and nobody else has its lane."""
+        """It is asked for, lanes and dependencies let it, and nobody else has its lane."""
+        if self.run.wanted is not None and wp_id not in self.run.wanted:
+            return False
         if wp_id not in self.view.lanes or wp_id in self.in_flight or not self.view.can_start(wp_id):
             return False
         branch = self.run.record(wp_id).branch

@@ -9,6 +9,7 @@ from ..errors import HostError
 from ..host.contract.lanes import Lane
 from ..host.contract.payloads import MissionState, TransitionRequest
 from ..report.events import Notice
+from ..settings.cast import implementers
 from ..settings.values import Asked
 from .context import RunContext
 from .outcome import Through
@@ -52,6 +53,7 @@ def _tell(asked: Asked, run: RunContext, wp_id: str, lane: Lane) -> None:
     if asked.feedback:
         if record.verdict is not None and record.verdict.said.approved:
             record.verdict = None
+        record.approvals = []
         record.asked = f"The person who runs this mission says: {asked.feedback}"
         record.reviews = [*record.reviews, record.asked][-REVIEWS_KEPT:]
         if lane in (Lane.FOR_REVIEW, Lane.IN_REVIEW):
@@ -61,7 +63,7 @@ def _tell(asked: Asked, run: RunContext, wp_id: str, lane: Lane) -> None:
 
 async def _unblock(run: RunContext, wp_id: str) -> Lane:
     """Moves it to in_progress in our own name; where it stands then."""
-    policy = run.policy(run.settings.agents.implementation[0], Role.IMPLEMENTATION)
+    policy = run.policy(implementers(run.settings.agents, wp_id)[0], Role.IMPLEMENTATION)
     request = TransitionRequest(wp_id, Lane.IN_PROGRESS, note=UNBLOCKED, policy=policy)
     try:
         await Standing(run, wp_id, Lane.BLOCKED).move(request)

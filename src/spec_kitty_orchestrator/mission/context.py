@@ -66,6 +66,7 @@ class RunContext:
         saved: returns when all that `save` was told until now is there; for where the order matters.
         budget: what the run may still cost, and how long it may still last.
         repository: reads what is committed.
+        wanted: the work packages that are asked for; None: all.
         left: what nobody could end of what was started beside the attempts, each as "pid name".
         prepared: the workspaces in which `setup:` has been run; `left_by_setup`: what it must not leave.
         jitter: a number between 0 and 1, to spread retries apart.
@@ -87,6 +88,7 @@ class RunContext:
     repository: Repository
     slots: Slots
     notes: Notes
+    wanted: frozenset[str] | None = None
     turns: Turns = field(factory=Turns)
     left: list[str] = field(factory=list)
     prepared: set[Path] = field(factory=set)

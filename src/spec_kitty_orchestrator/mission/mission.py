@@ -288,4 +288,9 @@ class Mission:
         for wp_id, outcome in self.outcomes.items():
             if outcome.ended.is_for_now:
                 self.run.events.emit(WpLeft(wp_id, outcome.reason))
-        return unfinished(self.run, self.outcomes, what_is_left(self.run, self.view, self.outcomes))
+        lanes, wanted = self.view.lanes, self.run.wanted or frozenset()
+        done = [wp_id for wp_id in lanes if wp_id in wanted]
+        if not all(lanes[wp_id].is_accepted for wp_id in done):
+            done = []
+        left = what_is_left(self.run, self.view, self.outcomes)
+        return unfinished(self.run, self.outcomes, left, done)

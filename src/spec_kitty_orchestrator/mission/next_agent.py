@@ -8,6 +8,7 @@ from attrs import define, evolve, field
 from ..agents.failure import Failure
 from ..agents.spec import Role
 from ..report.events import RetryPlanned, WaitingForAgents
+from ..settings import cast
 from .context import RunContext
 from .rules import (
     SPENDS_NOTHING,
@@ -80,19 +81,25 @@ class AgentPicker:
         return choose_agent(self.candidates(role), tallies, pool.availability(self.wp_id), own)
 
     def candidates(self, role: Role) -> tuple[str, ...]:
-        """Who may take a role, in order: whom a person asked for, then those whom the settings name."""
+        """Who may take a role, in order: whom a person asked for, then those whom the settings name.
+
+        Of reviewers those are left out who have approved already what must be approved by others, too.
+        """
         agents, record = self.run.settings.agents, self.run.record(self.wp_id)
         if role is Role.IMPLEMENTATION:
-            named = agents.implementation[:1] if agents.single_agent_mode else agents.implementation
-            first = record.asked_agent or ""
-            return tuple(dict.fromkeys((first, *named))) if first in self.run.agents.known else named
-        if agents.single_agent_mode:
-            return agents.implementation[:1]
-        return reviewers(agents.review, self._implementer(), record.last_reviewers)
+            first = (record.asked_agent or "", *cast.escalated(agents, record.rejections))
+            named = (*first, *cast.implementers(agents, self.wp_id))
+            return tuple(name for name in dict.fromkeys(named) if name in self.run.agents.known)
+        approved = {each.agent for each in record.approvals}  # by each of them once
+        named = tuple(name for name in cast.reviewers(agents, self.wp_id) if name not in approved)
+        return reviewers(named, self._implementer(), record.last_reviewers)
 
     def _implementer(self) -> str:
         """Who made it, as far as is known; an earlier run may have had agents that the settings lack now."""
-        return self.run.record(self.wp_id).implementer or self.run.settings.agents.implementation[0]
+        return (
+            self.run.record(self.wp_id).implementer
+            or cast.implementers(self.run.settings.agents, self.wp_id)[0]
+        )
 
     async def cope_with(self, role: Role, agent: str, failure: Failure) -> None:
         """Records a failure and does what follows from it, the waiting included.

@@ -68,6 +68,7 @@ class WpRecord:
         checked_commit: the last one on which all the project's own checks were green; `checked_by`: those.
         judged_commit: the one that is under review.
         verdict: what came of a review, until the host has heard of it.
+        approvals: those of reviewers, all of one commit; they are void once that is not HEAD any more.
         approved_commit: the one that a reviewer approved; `approved_by`: that one.
         rejections: how often it was sent back from review.
         reviews: what earlier reviews asked for, the newest last.
@@ -95,6 +96,7 @@ class WpRecord:
     checked_by: tuple[str, ...] = ()
     judged_commit: str | None = None
     verdict: Reviewed | None = None
+    approvals: list[Reviewed] = field(factory=list)
     approved_commit: str | None = None
     approved_by: str | None = None
     rejections: int = 0
@@ -145,7 +147,7 @@ class WpRecord:
             self.finished_by = None
             self.sessions = {}
         if lane is not Lane.IN_REVIEW and not lane.is_accepted:
-            self.holds_review, self.verdict = False, None
+            self.holds_review, self.verdict, self.approvals = False, None, []
         if not lane.is_accepted and self.verdict is None:
             self.approved_commit = self.approved_by = None
         if lane is Lane.BLOCKED and not self.blocked:
@@ -163,6 +165,7 @@ class WpRecord:
         self.holds_claim = self.held_when_blocked
         self.holds_review = self.blocked = False
         self.finished_by = self.verdict = None
+        self.approvals = []
         self.last_error = how
 
     def forgive(self) -> None:
@@ -183,7 +186,7 @@ class WpRecord:
 
     def sent_back(self, commit: str, words: str) -> None:
         """A review asks for changes to a commit."""
-        self.returned_commit, self.feedback = commit, words
+        self.returned_commit, self.feedback, self.approvals = commit, words, []
         self.reviews = [*self.reviews, words][-REVIEWS_KEPT:]
 
     def next_number(self, role: Role) -> int:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from attrs import frozen
 
 from ..agents.failure import Failure
@@ -38,6 +40,9 @@ class Reviewing:
     async def review(self) -> Reviewed:
         """A verdict on what is committed now: a reviewer's, or ours on what cannot be judged.
 
+        It is an approval once as many reviewers as the settings ask for have approved the same commit; then
+        the last one's is told to the host. One rejection is enough.
+
         Raises:
             Through: the host does not give it to us for review.
             NobodyCanWork: there is no reviewer, and none will come back.
@@ -47,6 +52,7 @@ class Reviewing:
         if (given := await self._given_verdict()) is not None:
             return given
         while True:
+            await self._void_what_is_old()
             agent = await self.picker.next_agent(role)
             before, objection = await self._objection_to_review()
             ref = review_reference(self.wp_id, self.record.next_number(role), self.run.nonce())
@@ -70,8 +76,10 @@ class Reviewing:
             failure = result.failure
             if failure is None:
                 said = read_verdict(result.transcript.final_text, ref)
-                if said is not None:
-                    return self._heed(Reviewed(agent, after.commit, said))
+                if said is not None and self._heed(review := Reviewed(agent, after.commit, said)):
+                    return review
+                if said is not None:  # others must approve it, too
+                    continue
                 failure = Failure(FailureKind.NO_VERDICT, f"its last message holds no verdict for {ref}")
             await self.picker.cope_with(role, agent, failure)
 
@@ -85,11 +93,22 @@ class Reviewing:
         ):
             return None
         if given.said.approved:
-            seen = await self.bench.look()
-            if (seen.commit, seen.branch, seen.is_clean) != (given.commit, self.bench.workspace.branch, True):
+            await self._void_what_is_old()
+            if given not in self.record.approvals or not self._are_enough(self.record.approvals):
                 return None
         self.record.verdict = given
         return given
+
+    async def _void_what_is_old(self) -> None:
+        """An approval counts only while its commit is what is there, and nothing else is."""
+        if approvals := self.record.approvals:
+            seen = await self.bench.look()
+            branch = self.bench.workspace.branch
+            if (seen.commit, seen.branch, seen.is_clean) != (approvals[-1].commit, branch, True):
+                self.record.approvals = []
+
+    def _are_enough(self, approvals: Sequence[Reviewed]) -> bool:
+        return len(approvals) >= self.run.settings.agents.reviews_required
 
     async def _objection_to_review(self) -> tuple[Evidence, str | None]:
         """What is there to judge, or why it cannot be; an interrupted review may have left its own traces."""
@@ -110,17 +129,26 @@ class Reviewing:
         self.run.events.emit(SentBack(self.wp_id, words))
         return review
 
-    def _heed(self, review: Reviewed) -> Reviewed:
-        """Keeps a verdict before the host is told: its feedback must reach the implementer in any case."""
+    def _heed(self, review: Reviewed) -> bool:
+        """Keeps a verdict before anybody else is asked or told, so that it need not be given twice.
+
+        Returns:
+            whether it is the last one that is needed.
+        """
         said, record = review.said, self.record
-        record.verdict = review
         record.tallies.pop(Role.REVIEW, None)
+        is_last = True
         if said.approved:
-            record.approved_commit, record.approved_by = review.commit, review.agent
+            record.approvals = [*record.approvals, review]
+            is_last = self._are_enough(record.approvals)
         else:
             record.sent_back(review.commit, said.feedback)
+        if is_last:
+            record.verdict = review
+        if is_last and said.approved:
+            record.approved_commit, record.approved_by = review.commit, review.agent
         self.run.save(self.wp_id)
         own_work = review.agent == record.implementer
         verdict = (review.agent, said.review_ref, said.word, said.feedback, review.commit, own_work)
         self.run.events.emit(VerdictGiven(self.wp_id, *verdict))
-        return review
+        return is_last

@@ -26,6 +26,8 @@ def _line(run: RunContext, view: View, outcomes: Mapping[str, Outcome], wp_id: s
 
 def _why(run: RunContext, view: View, outcomes: Mapping[str, Outcome], wp_id: str) -> str:
     outcome = outcomes.get(wp_id)
+    if run.wanted is not None and wp_id not in run.wanted:
+        return "not asked for"
     if outcome is not None and outcome.reason:
         return outcome.reason
     if waits := view.waits_for(wp_id):

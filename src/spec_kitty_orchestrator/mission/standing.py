@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, nullcontext
 
 from attrs import define
@@ -118,18 +118,27 @@ class Standing:
         self._moved(reply.to_lane)
 
     async def conclude(
-        self, lane: Lane, review: Reviewed, note: str = "", proof: Proof | None = None
+        self,
+        lane: Lane,
+        review: Reviewed,
+        note: str = "",
+        proof: Proof | None = None,
+        also_by: Sequence[str] = (),
     ) -> None:
         """Moves it out of review: on a reviewer's verdict, or on what we found, in our own name.
+
+        Args:
+            also_by: who has approved the same commit before; the host takes one review, the note names all.
 
         Raises:
             Through: see `move`.
         """
         said, who = review.said, self.run.host.actor if review.by_us else review.agent
+        by = " and ".join((*also_by, who))
         request = TransitionRequest(
             self.wp_id,
             lane,
-            note=note or shortened(f"{said.word} by {who}, commit {review.commit}", said.feedback),
+            note=note or shortened(f"{said.word} by {by}, commit {review.commit}", said.feedback),
             policy=self.run.policy(review.agent, Role.REVIEW),
             review=ReviewResult(who, said.word, said.review_ref),
             proof=proof,

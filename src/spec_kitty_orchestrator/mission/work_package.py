@@ -12,7 +12,7 @@ from ..errors import WorkspaceError
 from ..host.contract.lanes import Lane
 from ..host.contract.payloads import Proof, TransitionRequest
 from ..host.errors import TransitionRejected
-from ..report.events import HandoverRefused
+from ..report.events import Escalated, HandoverRefused
 from . import prompts
 from .attempt import run_attempt
 from .budget import BudgetSpent
@@ -100,6 +100,12 @@ class WorkPackage:
             await self.standing.conclude(Lane.IN_PROGRESS, review)
             self.record.rejections = rejections  # counted once the host has it: a killed run reviews again
             self.run.save(self.wp_id)
+            self._tell_escalation(rejections)
+
+    def _tell_escalation(self, rejections: int) -> None:
+        escalation = self.run.settings.agents.escalate_after_rejections
+        if escalation is not None and escalation.after == rejections:
+            self.run.events.emit(Escalated(self.wp_id, rejections, escalation.to))
 
     # Implementing, until evidence, checks and the host's guards let it pass into review.
 
@@ -162,7 +168,9 @@ class WorkPackage:
     async def _approve(self, bench: Workbench, review: Reviewed) -> Outcome:
         passed = bench.green(review.commit)
         proof = Proof(self.run.repo_root.name, bench.workspace.branch, review.commit, passed)
-        await self.standing.conclude(self.run.settings.approval_lane, review, proof=proof)
+        others = [each.agent for each in self.record.approvals if each.agent != review.agent]
+        lane = self.run.settings.approval_lane
+        await self.standing.conclude(lane, review, proof=proof, also_by=others)
         return Outcome(Ended.ACCEPTED, self.standing.lane)
 
     async def _block(self, reason: str, review: Reviewed | None = None) -> Outcome:

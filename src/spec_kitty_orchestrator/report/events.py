@@ -188,6 +188,19 @@ class SentBack(WpEvent):
 
 
 @frozen
+class Escalated(WpEvent):
+    """A work package was sent back so often that others go first among its implementers."""
+
+    rejections: int
+    to: tuple[str, ...]
+
+    @property
+    def line(self) -> str:
+        times = "once" if self.rejections == 1 else f"{self.rejections} times"
+        return f"{self.wp_id} was sent back {times}: {', '.join(self.to)} will implement it, if they can"
+
+
+@frozen
 class RetryPlanned(WpEvent):
     role: str
     agent: str

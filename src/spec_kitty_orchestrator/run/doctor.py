@@ -16,10 +16,11 @@ from ..errors import OrchestratorError
 from ..host.client import HostClient
 from ..host.coordination import shortcoming
 from ..host.program import HostEndpoint, find_host_binary
+from ..settings.cast import Part, parts
 from ..settings.loading import load_settings
 from ..settings.values import AgentChoice, Flags, Settings
 from .lock import is_locked
-from .opening import KITTIFY, check_open_files, check_role, find_repo_root, named_agents
+from .opening import KITTIFY, check_open_files, check_part, find_repo_root, named_agents
 from .state import RunStore
 
 
@@ -58,7 +59,7 @@ async def examine(given: Path | None, mission: str | None = None) -> list[Findin
         return [*findings, Finding("project and settings", problem=problem)]
     findings.append(_open_files(settings.max_concurrent_wps))
     choice, agents = settings.agents, named_agents(settings.agents, os.environ)
-    findings += [_last_run(root), *(_agents(choice, agents, role) for role in Role)]
+    findings += [_last_run(root), *(_agents(part, agents) for part in parts(choice))]
     findings += [*_loose_reviewers(choice, agents), _sandboxes(choice, agents)]
     return [*findings, *await _host(settings, root, mission)]
 
@@ -110,32 +111,37 @@ def _last_run(root: Path) -> Finding:
     return Finding("last run", f"{state.run_id}, {'alive' if is_locked(root) else state.status.value}")
 
 
-def _agents(choice: AgentChoice, agents: Mapping[str, Agent], role: Role) -> Finding:
-    chosen = getattr(choice, role.value)
+def _agents(part: Part, agents: Mapping[str, Agent]) -> Finding:
+    what = f"{part.role.value} agents{part.of_whom}"
     try:
-        check_role(role, chosen, agents)
+        check_part(part, agents)
     except OrchestratorError as problem:
-        return Finding(f"{role.value} agents", problem=problem)
-    found = (f"{agent} ({agents[agent].program or 'not installed'})" for agent in chosen)
-    return Finding(f"{role.value} agents", ", ".join(found))
+        return Finding(what, problem=problem)
+    found = (f"{agent} ({agents[agent].program or 'not installed'})" for agent in part.names)
+    return Finding(what, ", ".join(found))
+
+
+def _cast(choice: AgentChoice) -> list[tuple[str, Role]]:
+    """Who may be asked in which role, once each."""
+    return [*dict.fromkeys((name, part.role) for part in parts(choice) for name in part.names)]
 
 
 def _loose_reviewers(choice: AgentChoice, agents: Mapping[str, Agent]) -> list[Finding]:
     return [
-        Finding(f"reviewer {agent}", "its CLI cannot be kept from writing while it reviews")
-        for agent in choice.review
-        if not agents[agent].spec.read_only_review
+        Finding(f"reviewer {name}", "its CLI cannot be kept from writing while it reviews")
+        for name, role in _cast(choice)
+        if role is Role.REVIEW and not agents[name].spec.read_only_review
     ]
 
 
 def _sandboxes(choice: AgentChoice, agents: Mapping[str, Agent]) -> Finding:
     """What is told to the host; nothing has to be enforced unless the settings ask for it."""
-    cast = [(agents[agent], role) for role in Role for agent in getattr(choice, role.value)]
-    told = (
-        f"{agent.agent_id} {enforced_modes(agent.spec, agent.settings, role)['sandbox_mode']} ({role.value})"
-        for agent, role in cast
-    )
-    return Finding("sandboxes", ", ".join(told))
+
+    def told(name: str, role: Role) -> str:
+        modes = enforced_modes(agents[name].spec, agents[name].settings, role)
+        return f"{name} {modes['sandbox_mode']} ({role.value})"
+
+    return Finding("sandboxes", ", ".join(told(*each) for each in _cast(choice)))
 
 
 async def _host(settings: Settings, root: Path, mission: str | None) -> list[Finding]:

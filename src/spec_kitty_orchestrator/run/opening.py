@@ -7,12 +7,13 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import trio
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from ..agents import find_binary
 from ..agents.agent import Agent
 from ..agents.custom import known_agents
-from ..agents.spec import AgentSettings, Role
+from ..agents.names import agent_of, model_of
+from ..agents.spec import AgentSettings, AgentSpec
 from ..errors import NoAgentCanWork, UsageError
 from ..host.client import HostClient
 from ..host.contract.payloads import MissionState
@@ -21,9 +22,15 @@ from ..host.program import HostEndpoint, find_host_binary
 from ..mission.context import AgentKit, policy_for
 from ..processes.agent_process import RunAgent
 from ..processes.open_files import most_open_files, open_files_for
+from ..settings.cast import Part, parts
 from ..settings.loading import load_settings
 from ..settings.values import AgentChoice, Asked, Flags, Settings
-from .asking import check_asked_agent, check_asked_work_packages
+from .asking import (
+    check_asked_agent,
+    check_asked_work_packages,
+    check_named_work_packages,
+    wanted_of,
+)
 
 KITTIFY = ".kittify"
 
@@ -47,7 +54,11 @@ class Request:
 
 @frozen
 class Opened:
-    """Everything that could be checked, checked; nothing is written yet."""
+    """Everything that could be checked, checked; nothing is written yet.
+
+    Attributes:
+        wanted: the work packages that are asked for; None: all, also those that come in later.
+    """
 
     request: Request
     settings: Settings
@@ -55,6 +66,7 @@ class Opened:
     host: HostClient
     mission: MissionState
     contract: str = ""
+    wanted: frozenset[str] | None = None
 
     @property
     def shortcoming(self) -> str:
@@ -105,11 +117,10 @@ async def check_everything(request: Request) -> Opened:
     check_open_files(settings.max_concurrent_wps)
     agents = named_agents(settings.agents, request.environ, (*request.agents, request.asked.agent))
     check_asked_agent(request.asked, settings, agents)
-    for role in Role:
-        chosen = getattr(settings.agents, role.value)
-        check_role(role, chosen, agents)
-        for agent in chosen:
-            policy_for(agents[agent], role)
+    for part in parts(settings.agents):
+        check_part(part, agents)
+        for agent in part.names:
+            policy_for(agents[agent], part.role)
     binary = find_host_binary(settings.host.binary, request.environ)
     endpoint = HostEndpoint(binary, request.repo_root, settings.host.timeout_seconds, request.environ)
     host = HostClient(endpoint, request.mission, request.actor)
@@ -117,7 +128,9 @@ async def check_everything(request: Request) -> Opened:
     mission = await host.mission_state()
     host.mission = mission.mission_slug
     check_asked_work_packages(request.asked, mission)
-    return Opened(request, settings, agents, host, mission, contract)
+    check_named_work_packages(settings.agents, mission)
+    wanted = wanted_of(request.flags, request.asked, mission)
+    return Opened(request, settings, agents, host, mission, contract, wanted)
 
 
 def check_open_files(agents: int) -> None:
@@ -135,19 +148,21 @@ def named_agents(
 ) -> dict[str, Agent]:
     """The agents that the settings name, and those of `also` that are known, by id, as they are here."""
     known = known_agents(choice.custom)
-    named = dict.fromkeys((*choice.implementation, *choice.review, *(each for each in also if each in known)))
-    return {
-        agent: Agent(
-            known[agent], find_binary(known[agent], environ), choice.settings.get(agent, AgentSettings())
-        )
-        for agent in named
-    }
+    asked = (each for each in also if each is not None and agent_of(each) in known)
+    named = dict.fromkeys((*(name for part in parts(choice) for name in part.names), *asked))
+    return {name: _agent(known[agent_of(name)], name, choice, environ) for name in named}
 
 
-def check_role(role: Role, chosen: tuple[str, ...], agents: Mapping[str, Agent]) -> None:
-    """Raises NoAgentCanWork when none of a role's agents is installed."""
-    if not any(agents[agent].program for agent in chosen):
+def _agent(spec: AgentSpec, name: str, choice: AgentChoice, environ: Mapping[str, str]) -> Agent:
+    settings = choice.settings.get(spec.agent_id, AgentSettings())
+    settings = evolve(settings, model=model_of(name) or settings.model)
+    return Agent(spec, find_binary(spec, environ), settings, name)
+
+
+def check_part(part: Part, agents: Mapping[str, Agent]) -> None:
+    """Raises NoAgentCanWork when none of those who are named for a role is installed."""
+    if not any(agents[agent].program for agent in part.names):
         raise NoAgentCanWork(
-            f"agents.{role.value}: {', '.join(chosen)}: not installed (not on PATH)",
+            f"{'.'.join(map(str, part.path))}: {', '.join(part.names)}: not installed (not on PATH)",
             remedy="install it, or name another one; `spec-kitty-orchestrator agents` shows what is here",
         )

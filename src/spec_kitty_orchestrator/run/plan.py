@@ -12,6 +12,7 @@ from ..agents.spec import Role
 from ..host.contract.payloads import MissionState, WorkPackageState
 from ..host.workspace import Workspace
 from ..report.totals import dollars
+from ..settings.cast import parts
 from ..settings.values import Settings
 from .opening import Opened
 
@@ -34,10 +35,14 @@ def plan_lines(opened: Opened) -> Iterator[str]:
         yield f"WARNING: {opened.shortcoming}"
     for number, wave in enumerate(waves(mission), start=1):
         yield f"Wave {number}: " + ", ".join(f"{wp.wp_id} ({wp.lane.value})" for wp in wave)
-    for role in Role:
-        yield f"{role.value.capitalize()}:"
-        for agent in getattr(settings.agents, role.value):
-            yield from _agent_lines(opened, role, agent)
+    if opened.wanted is not None:
+        yield f"Only: {', '.join(wp.wp_id for wp in mission.work_packages if wp.wp_id in opened.wanted)}"
+    for part in parts(settings.agents):
+        yield f"{part.role.value.capitalize()}{part.of_whom}:"
+        for agent in part.names:
+            yield from _agent_lines(opened, part.role, agent)
+    if settings.agents.reviews_required > 1:
+        yield f"Approvals that a commit needs: {settings.agents.reviews_required}"
     for name, commands in (("Setup", settings.setup), ("Checks", settings.checks)):
         if commands:
             yield f"{name}: {'; '.join(map(shlex.join, commands))}"

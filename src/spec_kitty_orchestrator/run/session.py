@@ -158,6 +158,7 @@ def open_run(
         budget=Budget(settings.max_cost_usd, settings.max_runtime_seconds, state.work_packages, events.emit),
         repository=repository or GitRepository(),
         slots=Slots(trio.CapacityLimiter(settings.max_concurrent_wps)),
+        wanted=opened.wanted,
         left=state.left,
     )
     return run

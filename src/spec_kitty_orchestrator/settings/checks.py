@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
-from ..agents import all_agent_ids, unknown_agent
+from attrs import evolve
+
+from ..agents import all_agent_ids, get_agent, unknown_agent
 from ..agents.custom import CustomAgent, known_agents
 from ..agents.enforced import enforced_modes, lifted
+from ..agents.names import SEPARATOR, agent_of, model_of
 from ..agents.spec import AgentSettings, AgentSpec, OutputFormat, Role
 from ..converter import Problem
 from ..host.contract.policy import MODES, secret_word_in
+from .cast import parts
 from .reading import KeyPath
 from .values import AgentChoice, Settings
 
@@ -21,6 +26,11 @@ MOST_SECONDS = 366 * 24 * 3600
 
 MOST_LOG_MB = 1024**2
 """A TiB."""
+
+WP_ID = r"WP\d{2,}"
+
+MOST_REVIEWS = 10
+"""As there are hardly more agents than that."""
 
 NEVER_ENFORCED = {
     "approval_mode": "in an unattended run nobody approves what an agent does",
@@ -55,6 +65,7 @@ def problems_of(settings: Settings) -> list[Problem]:
             0,
             MOST_SECONDS,
         ),
+        (("agents", "reviews_required"), agents.reviews_required, 1, MOST_REVIEWS),
         (("host", "timeout_seconds"), settings.host.timeout_seconds, 5, MOST_SECONDS),
     ]
     ranges += [
@@ -105,7 +116,8 @@ def _not_enforced(agents: AgentChoice, name: str, asked: str) -> str:
         return words.index(said) >= words.index(asked)
 
     lacking, remedies = [], {}
-    for agent_id, role in _cast(agents):
+    cast = dict.fromkeys((agent_of(name), part.role) for part in parts(agents) for name in part.names)
+    for agent_id, role in cast:
         settings = agents.settings.get(agent_id, _UNSET)
         if agent_id in known and not enforces(agent_id, role, settings):
             why = ", by its extra_args" if lifted(known[agent_id], settings) else ""
@@ -117,25 +129,10 @@ def _not_enforced(agents: AgentChoice, name: str, asked: str) -> str:
     return f"no sandbox keeps {', '.join(lacking)} to it; {', '.join(remedies.values())}"
 
 
-def _cast(agents: AgentChoice) -> Iterator[tuple[str, Role]]:
-    """Who may be asked in which role."""
-    single = agents.single_agent_mode
-    implementers = agents.implementation[:1] if single else agents.implementation
-    yield from ((agent_id, Role.IMPLEMENTATION) for agent_id in implementers)
-    yield from ((agent_id, Role.REVIEW) for agent_id in (implementers if single else agents.review))
-
-
 def _agent_problems(agents: AgentChoice) -> Iterator[Problem]:
     known = {*all_agent_ids(), *agents.custom}
     yield from _cost_limit_problems(agents)
-    for role, chosen in (("implementation", agents.implementation), ("review", agents.review)):
-        if not chosen:
-            yield Problem(("agents", role), "expected at least one agent")
-        for index, agent_id in enumerate(chosen):
-            if agent_id not in known:
-                yield Problem(("agents", role, index), unknown_agent(agent_id, known))
-            elif agent_id in chosen[:index]:
-                yield Problem(("agents", role, index), f"{agent_id!r} is named twice")
+    yield from _cast_problems(agents)
     for agent_id, settings in agents.settings.items():
         at = ("agents", "settings", agent_id)
         if agent_id not in known:
@@ -147,6 +144,62 @@ def _agent_problems(agents: AgentChoice) -> Iterator[Problem]:
                 yield Problem((*at, "env", name), "no variable can have this name")
     for agent_id, custom in agents.custom.items():
         yield from _custom_problems(("agents", "custom", agent_id), agent_id, custom)
+
+
+def _cast_problems(agents: AgentChoice) -> Iterator[Problem]:
+    everybody = evolve(agents, single_agent_mode=False)  # also whom a single agent leaves nothing to do
+    for part in parts(everybody):
+        if not part.names:
+            yield Problem(part.path, "expected at least one agent")
+        for index, name in enumerate(part.names):
+            if why := _not_to_be_asked(agents, name):
+                yield Problem((*part.path, index), why)
+            elif name in part.names[:index]:
+                yield Problem((*part.path, index), f"{name!r} is named twice")
+    for wp_id, own in agents.by_work_package.items():
+        at = ("agents", "by_work_package", wp_id)
+        if not re.fullmatch(WP_ID, wp_id):
+            yield Problem(at, "no work package can have this name; they are named like WP01")
+        if not (own.implementation or own.review or own.model is not None):
+            yield Problem(at, "expected `implementation`, `review` or `model`")
+    yield from _review_problems(agents)
+    yield from _escalation_problems(agents)
+
+
+def _not_to_be_asked(agents: AgentChoice, name: str) -> str:
+    """Why nobody of that name can be asked; empty when somebody can."""
+    known, (agent_id, model) = {*all_agent_ids(), *agents.custom}, (agent_of(name), model_of(name))
+    if agent_id not in known:
+        return unknown_agent(agent_id, known)
+    if model is None:
+        return ""
+    if not model.strip():
+        return f"expected the name of a model after {agent_id}{SEPARATOR}"
+    if agent_id in agents.custom or not get_agent(agent_id).model_args:
+        return f"{agent_id} cannot be told a model"
+    return ""
+
+
+def _review_problems(agents: AgentChoice) -> Iterator[Problem]:
+    """Each work package must have as many reviewers as must approve it."""
+    for part in parts(agents):
+        if part.role is Role.REVIEW and 0 < len({*part.names}) < agents.reviews_required:
+            single = "with single_agent_mode " if agents.single_agent_mode else ""
+            told = (
+                f"{single}there are {len({*part.names})}, and reviews_required is {agents.reviews_required}"
+            )
+            yield Problem(part.path, told)
+
+
+def _escalation_problems(agents: AgentChoice) -> Iterator[Problem]:
+    if (escalation := agents.escalate_after_rejections) is None:
+        return
+    at = ("agents", "escalate_after_rejections")
+    if agents.single_agent_mode:
+        yield Problem(at, "with single_agent_mode there is nobody to hand over to")
+    if not 1 <= escalation.after <= agents.max_retries:
+        after = f"expected 1 or more, up to max_retries, {agents.max_retries}: then it is blocked"
+        yield Problem((*at, "after"), after)
 
 
 def _cost_limit_problems(agents: AgentChoice) -> Iterator[Problem]:
@@ -168,8 +221,13 @@ def _known(agents: AgentChoice) -> dict[str, AgentSpec]:
 def _custom_problems(at: KeyPath, agent_id: str, custom: CustomAgent) -> Iterator[Problem]:
     if agent_id in all_agent_ids():
         yield Problem(at, "is a known agent; give yours another name")
-    if not agent_id.strip() or agent_id != agent_id.strip() or "," in agent_id or not agent_id.isprintable():
-        yield Problem(at, "expected a name without commas and without blanks around it")
+    if (
+        {",", SEPARATOR} & {*agent_id}
+        or agent_id != agent_id.strip()
+        or not agent_id.isprintable()
+        or not agent_id
+    ):
+        yield Problem(at, "expected a name without commas and colons, and without blanks around it")
     if not any(custom.command.values()):
         yield Problem((*at, "command"), "expected a program for `implementation`")
     for role, command in custom.command.items():

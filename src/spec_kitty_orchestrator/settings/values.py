@@ -14,12 +14,34 @@ DEFAULT_AGENT = "claude-code"
 
 
 @frozen
+class WpAgents:
+    """`agents.by_work_package.<WP>:` who does one work package, where that is not who does the others.
+
+    Attributes:
+        model: that of its implementers, unless they are named with one.
+    """
+
+    implementation: tuple[str, ...] = ()
+    review: tuple[str, ...] = ()
+    model: str | None = None
+
+
+@frozen
+class Escalation:
+    """`agents.escalate_after_rejections:` who goes first once reviewers sent a work package back so often."""
+
+    after: int
+    to: tuple[str, ...]
+
+
+@frozen
 class AgentChoice:
     """`agents:` who implements, who reviews, and how patient the run is with them. Times are seconds.
 
     Attributes:
         independent_review_wait_seconds: how long a reviewer that rests is waited for before the implementer
             may review its own work.
+        reviews_required: how many agents must approve the same commit.
         continue_sessions: whether an agent goes on with its own session after a rejection or an interruption.
     """
 
@@ -31,6 +53,9 @@ class AgentChoice:
     independent_review_wait_seconds: float = 1800.0
     single_agent_mode: bool = False
     continue_sessions: bool = True
+    reviews_required: int = 1
+    by_work_package: Mapping[str, WpAgents] = field(factory=dict)
+    escalate_after_rejections: Escalation | None = None
     settings: Mapping[str, AgentSettings] = field(factory=dict)
     custom: Mapping[str, CustomAgent] = field(factory=dict)
 
@@ -87,17 +112,26 @@ class Settings:
 
 @frozen
 class Flags:
-    """The flags of `orchestrate` that outrank the configuration file; `resume` goes on with the same."""
+    """The flags of `orchestrate`; `resume` goes on with the same.
+
+    Attributes:
+        only: these work packages and no others; empty: all.
+        until: this one and what it depends on; empty: all.
+    """
 
     impl_agent: str | None = None
     review_agent: str | None = None
     max_concurrent: int | None = None
     max_cost_usd: float | None = None
     max_runtime_seconds: float | None = None
+    only: tuple[str, ...] | None = None
+    until: str | None = None
 
     def over(self, recorded: Flags) -> Flags:
-        """These, and for those that are not given what is recorded."""
+        """These, and for those that are not given what is recorded; which work packages is one question."""
         given = asdict(self, filter=lambda _, value: value is not None)
+        if given.keys() & {"only", "until"}:
+            recorded = evolve(recorded, only=None, until=None)
         return evolve(recorded, **given)
 
 

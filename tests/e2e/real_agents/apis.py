@@ -15,6 +15,7 @@ Json = dict[str, Any]
 USAGE_IN, USAGE_OUT = 100, 20
 SHELLS = ("exec_command", "run_shell_command", "bash", "Bash", "shell", "launch-process", "ShellCommand")
 """What agents call their shell tool."""
+GOES_ON = "All rules of before hold"
 
 
 @frozen
@@ -31,6 +32,17 @@ class Request:
         """The last thing said that holds a work package, else the last thing said."""
         ours = [text for text in self.said if "<work-package-" in text]
         return (ours or self.said or ("",))[-1]
+
+    @property
+    def goes_on(self) -> bool:
+        """The last prompt of ours was one for an agent that knows what it was told before."""
+        last = next((text for text in reversed(self.said) if GOES_ON in text or "<work-package-" in text), "")
+        return GOES_ON in last
+
+    @property
+    def latest(self) -> str:
+        """The last thing that was said, by whomever."""
+        return (self.said or ("",))[-1]
 
     @property
     def shell(self) -> str | None:

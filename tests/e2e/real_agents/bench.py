@@ -13,10 +13,11 @@ from attrs import define, field, frozen
 
 from spec_kitty_orchestrator.agents.agent import Agent
 from spec_kitty_orchestrator.agents.failure import Failure
+from spec_kitty_orchestrator.agents.sessions import InSession
 from spec_kitty_orchestrator.agents.spec import AgentSettings, AgentSpec, Role
 from spec_kitty_orchestrator.agents.transcript import Transcript
 from spec_kitty_orchestrator.host.workspace import Workspace
-from spec_kitty_orchestrator.mission.prompts import Assignment, review_prompt, work_prompt
+from spec_kitty_orchestrator.mission.prompts import Assignment, GoneOn, review_prompt, work_prompt
 from spec_kitty_orchestrator.processes.agent_process import Limits, run_agent
 from spec_kitty_orchestrator.processes.ending import Ending
 from spec_kitty_orchestrator.processes.keeper import Command
@@ -125,27 +126,42 @@ class Bench:
             prompt_file=self.planning_dir / "tasks" / "WP01.md",
         )
 
-    async def attempt(self, role: Role, seconds: float = 300.0) -> Outcome:
-        """One attempt, started and ended as every one is."""
+    async def attempt(
+        self,
+        role: Role,
+        seconds: float = 300.0,
+        session: InSession | None = None,
+        home: Path | None = None,
+        feedback: str | None = None,
+    ) -> Outcome:
+        """One attempt, started and ended as every one is.
+
+        Args:
+            session: the agent's own, to be begun or gone on with.
+            home: the agent's home folder, when it is not the one where it was before.
+            feedback: what it is to mend.
+        """
         attempt_dir = self.folder / f"attempt-{uuid.uuid4().hex[:8]}"
         attempt_dir.mkdir()
         settings = AgentSettings(extra_args=self.rig.extra_args, env=self.rig.env)
         agent = Agent(self.spec, self.binary, settings)
-        line = agent.command_line(role, self.place(), attempt_dir)
+        line = agent.command_line(role, self.place(), attempt_dir, session)
         for path, text in line.files.items():
             path.write_text(text)
         prompt = attempt_dir / "prompt.md"
-        prompt.write_text(self._prompt(role))
+        prompt.write_text(self._prompt(role, session, feedback))
         env = {**self.environ, MARK: self.mark, **line.env}
+        if home is not None:
+            env["HOME"] = str(home)
         command = Command(line.argv, self.workspace, env, stdin=prompt, grace=2.0)
         reader = agent.open_reader()
         ending = await run_agent(
             command, attempt_dir / "log", Limits(timeout=seconds), reader, lambda _: None
         )
         transcript = reader.finish()
-        return Outcome(ending, transcript, agent.judge(ending, transcript))
+        return Outcome(ending, transcript, agent.judge(ending, transcript, session))
 
-    def _prompt(self, role: Role) -> str:
+    def _prompt(self, role: Role, session: InSession | None, feedback: str | None) -> str:
         assignment = Assignment(
             mission="m",
             wp_id="WP01",
@@ -155,7 +171,8 @@ class Bench:
         )
         if role is Role.REVIEW:
             return review_prompt(assignment, REVIEW_REF)
-        return work_prompt(assignment)
+        gone_on = GoneOn() if session is not None and session.resumed else None
+        return work_prompt(assignment, feedback, gone_on=gone_on)
 
     async def until_napping(self) -> None:
         """Returns once the agent's shell tool is asleep."""

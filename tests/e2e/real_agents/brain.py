@@ -29,6 +29,7 @@ echo tried > tried
 true
 """
 DONE = "All subtasks are done."
+MEND = "echo mended >> out/wp01.txt && git commit -q -a -m 'Mend WP01' && echo it is MENDED"
 
 
 @frozen
@@ -45,10 +46,15 @@ class Say:
     text: str
 
 
-def next_step(scenario: str, prompt: str, results: tuple[str, ...]) -> Run | Say:
+def next_step(scenario: str, prompt: str, results: tuple[str, ...], goes_on: bool = False) -> Run | Say:
     """`work`: do what the prompt asks; `meddle`: try to write by every way that a reviewer might find;
     `plant`: try to write what others would run; `allowed`: run a script of the test's;
-    `nap-NUMBER`: have the shell sleep for so long."""
+    `nap-NUMBER`: have the shell sleep for so long; `strict`: send back what is not mended, and mend what was
+    sent back; `stuck`: sleep until killed, and do the work when told to go on.
+
+    Args:
+        goes_on: the agent was told to go on with what it knows.
+    """
     if scenario.startswith("nap-"):
         return Run(f"touch napping; sleep {scenario.partition('-')[2]}") if not results else Say(DONE)
     if scenario == "plant":
@@ -58,10 +64,31 @@ def next_step(scenario: str, prompt: str, results: tuple[str, ...]) -> Run | Say
     if scenario == "meddle":
         ways = ["git diff HEAD > leak-1.txt", "git diff HEAD --output=leak-2.txt", "echo x > leak-3.txt"]
         return Run(ways[len(results)]) if len(results) < len(ways) else Say(DONE)
+    if scenario == "stuck" and not goes_on and "Review reference:" not in prompt:
+        return Run("touch napping; sleep 300") if not results else Say(DONE)
+    if scenario == "strict":
+        return _strictly(prompt, results, goes_on)
+    if goes_on:  # what was cut off says nothing of the work
+        results = tuple(each for each in results if "GOT-ON" in each)
     try:
         return _review(prompt, results) if "Review reference:" in prompt else _implement(prompt, results)
     except LookupError as problem:
         return Say(f"I was asked for something else: {problem}")
+
+
+def _strictly(prompt: str, results: tuple[str, ...], goes_on: bool) -> Run | Say:
+    """A reviewer who wants it mended; an implementer who mends what was sent back."""
+    if "Review reference:" not in prompt:
+        if goes_on or "<feedback-" in prompt:
+            is_done = any("it is MENDED" in each for each in results)
+            return Say(DONE) if is_done else Run(MEND if goes_on else f"true; {MEND}")
+        return _implement(prompt, results)
+    step = _review(prompt, results)
+    if isinstance(step, Say) and "+mended" not in results[0]:
+        ref = _told(r"^Review reference: (\S+)$", prompt)
+        said = {"review_ref": ref, "verdict": "changes_requested", "feedback": "out/wp01.txt:2: mend it"}
+        return Say(json.dumps(said))
+    return step
 
 
 def _implement(prompt: str, results: tuple[str, ...]) -> Run | Say:
@@ -75,6 +102,7 @@ def _implement(prompt: str, results: tuple[str, ...]) -> Run | Say:
         " && ".join([*write, f"git add {names}", f"git commit -q -m 'Do {wp_id}'"]),
         *(mark.replace("T001", task) for task in tasks),
     ]
+    steps = [f"{step} && echo GOT-ON" for step in steps]
     return Run(steps[len(results)]) if len(results) < len(steps) else Say(DONE)
 
 

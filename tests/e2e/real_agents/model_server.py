@@ -28,10 +28,16 @@ ERRORS = {
 
 @define
 class ModelServer:
-    """A running server. `asked` is every request that it got, as scenario and path."""
+    """A running server.
+
+    Attributes:
+        asked: every request that it got, as scenario and path.
+        bodies: of each that the model was to answer with its tools, what it held.
+    """
 
     port: int
     asked: list[str] = field(factory=list)
+    bodies: list[bytes] = field(factory=list)
 
     def url(self, scenario: str) -> str:
         return f"http://127.0.0.1:{self.port}/{scenario}"
@@ -76,7 +82,10 @@ class _Handler(BaseHTTPRequestHandler):
         if scenario.startswith("e"):
             status = int(scenario[1:4])
             return self._json(status, api.error(status, ERRORS[status]))
-        answer = _answer(scenario, api.read(body))
+        request = api.read(body)
+        if request.shell is not None:
+            self.server.state.bodies.append(json.dumps(body).encode())  # type: ignore[attr-defined]
+        answer = _answer(scenario, request)
         model = str(body.get("model", "scripted-model"))
         if body.get("stream") or "streamGenerateContent" in path:
             return self._stream(api, answer, model)
@@ -133,7 +142,7 @@ def _answer(scenario: str, request: Request) -> Answer:
     if request.shell is None:
         # A title, a summary, a choice of model: no business of ours, but it wants an answer.
         return Answer(json.dumps(value_for(request.wanted)) if request.wanted else "A task")
-    step = next_step(scenario, request.prompt, request.results)
+    step = next_step(scenario, request.prompt, request.results, request.goes_on)
     if isinstance(step, Run):
         call = arguments(request.tools[request.shell], step.command)
         return Answer(tool=request.shell, arguments=call)

@@ -21,6 +21,7 @@ HISTORY: list[events.Event] = [
     events.LaneChanged("WP01", "in_progress"),
     events.AttemptStarted("WP01", "implementation", "codex", 1, "logs/a.log"),
     events.AttemptEnded("WP01", "implementation", "codex", 1, "crashed", "exit status 1", 12.34),
+    events.Escalated("WP01", 2, ("codex:big",)),
     events.RetryPlanned("WP01", "implementation", "codex", 2.0, "exit status 1"),
     events.HandoverRefused("WP01", "subtasks are not complete"),
     events.CommandEnded("WP01", "check", "sh -c 'a\nb'", "exit status 1", 4.5, "logs/b.log"),

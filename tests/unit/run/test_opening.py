@@ -12,7 +12,8 @@ from spec_kitty_orchestrator.agents.agent import Agent
 from spec_kitty_orchestrator.agents.spec import Role
 from spec_kitty_orchestrator.errors import NoAgentCanWork, RunLocked, StateFileError, UsageError
 from spec_kitty_orchestrator.run.lock import is_locked, run_lock
-from spec_kitty_orchestrator.run.opening import check_role, find_repo_root
+from spec_kitty_orchestrator.run.opening import check_part, find_repo_root
+from spec_kitty_orchestrator.settings.cast import Part
 
 
 @pytest.fixture
@@ -85,10 +86,10 @@ def installed(**programs: Path | None) -> dict[str, Agent]:
 
 @pytest.mark.parametrize("chosen", [("here", "gone"), ("gone", "here"), ("here",)])
 def test_one_agent_that_is_installed_is_enough_for_a_role(chosen: tuple[str, ...]) -> None:
-    check_role(Role.REVIEW, chosen, installed(here=Path("/bin/here"), gone=None))
+    check_part(Part(("agents", "review"), Role.REVIEW, chosen), installed(here=Path("/bin/here"), gone=None))
 
 
 def test_a_role_without_an_agent_that_is_installed_is_refused() -> None:
     agents = installed(here=Path("/bin/here"), gone=None, lost=None)
     with pytest.raises(NoAgentCanWork, match=r"agents\.review: gone, lost: not installed"):
-        check_role(Role.REVIEW, ("gone", "lost"), agents)
+        check_part(Part(("agents", "review"), Role.REVIEW, ("gone", "lost")), agents)

@@ -205,10 +205,10 @@ WRONG = {
     "an agent without a name": (
         "agents: {custom: {' ': {command: {review: [x]}}, 'a,b': {command: {review: [x]}}}}\n",
         [
-            "orchestrator.yaml:1:19: agents.custom.' ': expected a name without commas and without blanks "
-            "around it",
-            "orchestrator.yaml:1:50: agents.custom.a,b: expected a name without commas and without blanks "
-            "around it",
+            "orchestrator.yaml:1:19: agents.custom.' ': expected a name without commas and colons, "
+            "and without blanks around it",
+            "orchestrator.yaml:1:50: agents.custom.a,b: expected a name without commas and colons, "
+            "and without blanks around it",
         ],
     ),
     "an agent without a program": (
