@@ -1,4 +1,4 @@
-"""A run whose money is spent half-way, on the real host: what is begun is handed over, and more is needed."""
+"""A run whose money is spent half-way, on the real host: what is begun is handed over; with more it ends."""
 
 from __future__ import annotations
 

@@ -35,10 +35,10 @@ FLAGS = (
     ("--impl-agent", str, "Agent that implements."),
     ("--review-agent", str, "Agent that reviews."),
     ("--max-concurrent", int, "Work packages with an agent at work at once."),
-    ("--max-cost-usd", float, "What the run may cost; what is begun finishes."),
-    ("--max-runtime-seconds", float, "How long it may last; what is begun finishes."),
     ("--only", WpIds(), "These work packages and no others."),
     ("--until", str, "This work package and all that it depends on, and no others."),
+    ("--max-cost-usd", float, "What the run may cost; what is begun finishes."),
+    ("--max-runtime-seconds", float, "How long it may last; what is begun finishes."),
 )
 
 
@@ -55,7 +55,7 @@ def flag_options(*defaults: str) -> Callable[[Callable[..., Any]], Callable[...,
 
 @click.command("orchestrate", short_help="Take a mission from planned to accepted.")
 @click.option("--mission", required=True, help="Slug, id or short id of the mission.")
-@flag_options("claude-code", "claude-code", "4", "none", "none", "all", "all")
+@flag_options("claude-code", "claude-code", "4", "all", "all", "none", "none")
 @click.option("--actor", default=DEFAULT_ACTOR, show_default=True, help="Who we are to the host.")
 @repo_root_option
 @click.option("--dry-run", is_flag=True, help="Check everything and print the plan; write nothing.")

@@ -97,7 +97,7 @@ def unfinished(
     Args:
         done: the work packages that were asked for, when it was for those alone and all of them are through.
     """
-    mission, endings = run.host.mission, {outcome.ended for outcome in outcomes.values()}
+    endings, mission = {outcome.ended for outcome in outcomes.values()}, run.host.mission
     code = next((code for ended, code in GRAVEST_FIRST if ended in endings), ExitCode.ATTENTION)
     if done:
         rest = f"for the rest: {PROGRAM} orchestrate --mission {mission}"

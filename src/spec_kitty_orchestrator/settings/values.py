@@ -122,10 +122,10 @@ class Flags:
     impl_agent: str | None = None
     review_agent: str | None = None
     max_concurrent: int | None = None
-    max_cost_usd: float | None = None
-    max_runtime_seconds: float | None = None
     only: tuple[str, ...] | None = None
     until: str | None = None
+    max_cost_usd: float | None = None
+    max_runtime_seconds: float | None = None
 
     def over(self, recorded: Flags) -> Flags:
         """These, and for those that are not given what is recorded; which work packages is one question."""
