@@ -15,7 +15,14 @@ from tests.sim.world import Act, Stopped, World, reject
 from spec_kitty_orchestrator.errors import ExitCode
 from spec_kitty_orchestrator.mission.acceptance import MissionEnd
 from spec_kitty_orchestrator.processes.ending import EndedBy
-from spec_kitty_orchestrator.report.events import Notice, RetryPlanned, WaitingForAgents, WpLeft, WpPutOff
+from spec_kitty_orchestrator.report.events import (
+    AttemptEnded,
+    Notice,
+    RetryPlanned,
+    WaitingForAgents,
+    WpLeft,
+    WpPutOff,
+)
 from spec_kitty_orchestrator.report.totals import Total
 
 NewWorld = Callable[..., World]
@@ -58,6 +65,9 @@ def test_when_the_money_is_spent_those_at_work_finish_and_nothing_else_begins(ne
     ]
     assert all("the run's budget is spent (max_cost_usd); then: " in line for line in end.lines[1:-1])
     assert len(end.lines) == 1 + len(FIVE) + 1
+    said = [type(event) for event in world.events]
+    assert said.index(Notice) == said.index(AttemptEnded) + 1  # before it is handed over
+    assert world.remember().work_packages["WP01"].last_error is None
 
 
 def test_with_more_money_a_run_goes_on_and_no_attempt_is_made_twice(diamond: World) -> None:
@@ -145,13 +155,14 @@ def test_what_is_spent_while_the_host_answers_keeps_an_agent_from_its_start(
 
 
 def test_money_that_is_spent_ends_the_wait_for_a_resting_agent(new_world: NewWorld) -> None:
-    """WP02 waits for its agent's limit, an hour, while WP01 spends what there is."""
+    """WP02 waits for its reviewer, for two minutes at that time, while WP01 spends what there is."""
     world = limited(new_world("WP01", "WP02"), max_cost_usd=1.0).with_agents(review=("codex",))
-    world.acts["WP02", "implementation"] = [Act(says=LIMITED)]
-    world.acts["WP01", "implementation"] = [Act(seconds=200, cost_usd=1.0)]
+    world.agent_acts["codex"] = [Act(fails="http429", seconds=1.0)] * 9
+    world.acts["WP02", "implementation"] = [Act(seconds=20.0)]
+    world.acts["WP01", "implementation"] = [Act(seconds=200.0, cost_usd=1.0)]
     ended_by_budget(world.orchestrate(), "1.00 of 1.00 USD")
-    assert world.said(WaitingForAgents)
-    assert world.wall < 300
+    assert len(world.asked("WP02", "review")) == 3
+    assert world.wall < 215
 
 
 LIMITED = (
@@ -172,6 +183,18 @@ def test_when_the_time_is_over_those_at_work_finish_and_are_handed_over(new_worl
     assert any("time over: 30 of 30 s" in event.line for event in world.said(Notice))
     ended_by_budget(end, "of 30 s (max_runtime_seconds); go on with: spec-kitty-orchestrator resume")
     assert 100 < float(end.lines[-1].split()[2]) < 130
+
+
+def test_while_those_at_work_finish_the_host_is_asked_no_more_than_before(new_world: NewWorld) -> None:
+    """WP02 is refused, and is not tried again when the time is over."""
+    world = limited(new_world("WP01", "WP02"), max_runtime_seconds=250.0)
+    world.acts["WP01", "implementation"] = [Act(seconds=3000.0)]
+    refused = refuses_until(world, "WP02", "LANE_ALLOCATION_FAILED", lambda: False)
+    ended_by_budget(world.orchestrate(), "time over")
+    assert max(refused) < 260.0
+    looks = sum(argv[1] == "mission-state" for argv in world.host.log)
+    assert looks <= 3100 / world.settings.refresh_seconds + len(refused) + 5
+    assert world.lanes() == {"WP01": "for_review", "WP02": "planned"}
 
 
 def test_each_start_has_the_whole_time(single: World) -> None:

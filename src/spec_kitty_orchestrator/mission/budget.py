@@ -75,7 +75,7 @@ class Budget:
     def waiting(self) -> Iterator[None]:
         """Wait inside for what may take long; raises BudgetSpent as soon as it would be for nothing."""
         self.check()
-        with trio.CancelScope(deadline=self._ends) as wait:
+        with trio.CancelScope() as wait:
             self._waits.add(wait)
             try:
                 yield

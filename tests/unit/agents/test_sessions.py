@@ -142,6 +142,7 @@ LOST = {
     "nothing at all": (Transcript(), exited(), True),
     "killed before it told any": (Transcript(), exited(None), False),
     "stopped at its limit before it told any": (Transcript(), exited(None, EndedBy.TIMEOUT), False),
+    "stopped for its cost before it told any": (Transcript(), exited(0, EndedBy.TOO_DEAR), False),
     "an error that echoes another id": (
         Transcript(session_id=OTHER, error=AgentError("limit")),
         exited(1),
