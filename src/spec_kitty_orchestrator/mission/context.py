@@ -67,6 +67,7 @@ class RunContext:
         budget: what the run may still cost, and how long it may still last.
         repository: reads what is committed.
         wanted: the work packages that are asked for; None: all.
+        merged: where an earlier run has merged the mission; empty if none has.
         left: what nobody could end of what was started beside the attempts, each as "pid name".
         prepared: the workspaces in which `setup:` has been run; `left_by_setup`: what it must not leave.
         jitter: a number between 0 and 1, to spread retries apart.
@@ -89,6 +90,7 @@ class RunContext:
     slots: Slots
     notes: Notes
     wanted: frozenset[str] | None = None
+    merged: str = ""
     turns: Turns = field(factory=Turns)
     left: list[str] = field(factory=list)
     prepared: set[Path] = field(factory=set)

@@ -20,6 +20,8 @@ from ..host.contract.payloads import MissionState
 from ..host.coordination import shortcoming
 from ..host.program import HostEndpoint, find_host_binary
 from ..mission.context import AgentKit, policy_for
+from ..mission.evidence import GitRepository
+from ..mission.merging import obstacles
 from ..processes.agent_process import RunAgent
 from ..processes.open_files import most_open_files, open_files_for
 from ..settings.cast import Part, parts
@@ -121,6 +123,7 @@ async def check_everything(request: Request) -> Opened:
         check_part(part, agents)
         for agent in part.names:
             policy_for(agents[agent], part.role)
+    await check_merge(settings, request.repo_root)
     binary = find_host_binary(settings.host.binary, request.environ)
     endpoint = HostEndpoint(binary, request.repo_root, settings.host.timeout_seconds, request.environ)
     host = HostClient(endpoint, request.mission, request.actor)
@@ -131,6 +134,17 @@ async def check_everything(request: Request) -> Opened:
     check_named_work_packages(settings.agents, mission)
     wanted = wanted_of(request.flags, request.asked, mission)
     return Opened(request, settings, agents, host, mission, contract, wanted)
+
+
+async def check_merge(settings: Settings, repo_root: Path) -> None:
+    """Raises UsageError when a merge is asked for that would fail as things are."""
+    if not settings.merge.when_accepted:
+        return
+    if found := await obstacles(GitRepository(), repo_root, settings.merge):
+        raise UsageError(
+            f"the mission could not be merged: {'; '.join(found)}",
+            remedy="mend that, or run without --merge (merge.when_accepted)",
+        )
 
 
 def check_open_files(agents: int) -> None:

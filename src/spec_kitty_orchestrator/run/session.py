@@ -159,6 +159,7 @@ def open_run(
         repository=repository or GitRepository(),
         slots=Slots(trio.CapacityLimiter(settings.max_concurrent_wps)),
         wanted=opened.wanted,
+        merged=state.merged,
         left=state.left,
     )
     return run
@@ -203,7 +204,8 @@ class Session:
             first = await carry_out(self.opened.request.asked, self.run, self.opened.mission)
             end = await Mission(self.run, first).orchestrate()
             nursery.cancel_scope.cancel()
-        self.writer.state.accepted = end.exit_code is ExitCode.ACCEPTED
+        self.writer.state.accepted = end.is_accepted
+        self.writer.state.merged = end.merged_into or self.writer.state.merged
         finished = end.exit_code in (ExitCode.ACCEPTED, ExitCode.ATTENTION)
         return await self._end(RunStatus.FINISHED if finished else RunStatus.STOPPED, end)
 

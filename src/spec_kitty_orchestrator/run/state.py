@@ -47,6 +47,7 @@ class RunState:
     Attributes:
         checkout: where it runs; None in a file of release 1.0.0.
         accepted: the host has accepted the mission: nothing is left to go on with.
+        merged: the branch that the mission was merged into, by this run or one before it.
         left: what nobody could end beside what the attempts left, each as "pid name".
         resting: agents at their limit, and until when; it is their account's, whatever the mission.
     """
@@ -60,6 +61,7 @@ class RunState:
     flags: Flags = field(factory=Flags)
     status: RunStatus = field(default=RunStatus.RUNNING, metadata=ALWAYS_SENT)
     accepted: bool = False
+    merged: str = ""
     reason: str = ""
     updated_at: str = ""
     left: list[str] = field(factory=list)

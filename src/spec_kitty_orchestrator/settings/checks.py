@@ -29,6 +29,9 @@ MOST_LOG_MB = 1024**2
 
 WP_ID = r"WP\d{2,}"
 
+STRATEGIES = ("merge", "squash", "rebase")
+"""Of the host's merge-mission (3.2.7)."""
+
 MOST_REVIEWS = 10
 """As there are hardly more agents than that."""
 
@@ -79,6 +82,10 @@ def problems_of(settings: Settings) -> list[Problem]:
     problems = [_out_of_range(*each) for each in ranges]
     if not settings.approval_lane.is_accepted:
         problems.append(Problem(("approval_lane",), "expected done or approved"))
+    if settings.merge.strategy not in STRATEGIES:
+        problems.append(Problem(("merge", "strategy"), f"expected one of {', '.join(STRATEGIES)}"))
+    if settings.merge.target is not None and not settings.merge.target.strip():
+        problems.append(Problem(("merge", "target"), "expected the name of a branch"))
     for name in ("setup", "checks"):
         problems += [
             Problem((name, index), "expected a command: a list of words, the program first")

@@ -7,6 +7,7 @@ import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 from attrs import frozen
 from dulwich.object_store import DiskObjectStore
@@ -14,6 +15,7 @@ from dulwich.objects import Commit, ObjectID, Tag
 from dulwich.refs import Ref, check_ref_format
 from dulwich.repo import Repo
 
+from .content import read_regular
 from .index import FOLDER
 
 BRANCHES = "refs/heads/"
@@ -32,6 +34,21 @@ _WHERE_REFS_LIE = (
 def open_history(git_dir: str | bytes | Path, common: Path | None = None) -> History:
     """A repository, to be closed; `common` where the git folder is a worktree's own."""
     return History(Repo(controldir=git_dir, commondir=common))
+
+
+class LinkedWorktree(NamedTuple):
+    """A worktree beside the primary checkout."""
+
+    path: Path
+    git_dir: Path
+
+
+def worktrees_of(git: Path) -> Iterator[LinkedWorktree]:
+    """Those that a repository's git folder names, whether they are still there or not."""
+    for git_dir in sorted((git / "worktrees").glob("*")):
+        pointer = read_regular(os.fsencode(git_dir / "gitdir"))
+        if pointer is not None:
+            yield LinkedWorktree(Path(os.fsdecode(pointer.strip())).parent, git_dir)
 
 
 @frozen
@@ -59,6 +76,10 @@ class History:
         names, oid = self.repo.refs.follow(Ref(b"HEAD"))
         branch = os.fsdecode(names[-1])
         return branch.removeprefix(BRANCHES) if branch.startswith(BRANCHES) else "", (oid or b"").decode()
+
+    def has_remote(self, name: str) -> bool:
+        """Whether the repository's config names such a remote."""
+        return (b"remote", os.fsencode(name)) in [*self.repo.get_config().sections()]
 
     def named(self, ref: str) -> str:
         """The object that a ref of this full name leads to; empty if there is none."""
