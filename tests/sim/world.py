@@ -24,6 +24,7 @@ from conformance.fake.workspaces import PaperWorkspaces
 from trio.testing import MockClock
 
 from spec_kitty_orchestrator.agents.agent import Agent
+from spec_kitty_orchestrator.agents.names import agent_of
 from spec_kitty_orchestrator.agents.spec import Role
 from spec_kitty_orchestrator.errors import OrchestratorError, WorkspaceError
 from spec_kitty_orchestrator.host.client import HostClient
@@ -39,6 +40,7 @@ from spec_kitty_orchestrator.processes.identity import ProcessIdentity
 from spec_kitty_orchestrator.processes.keeper import Command
 from spec_kitty_orchestrator.processes.starting import CommandNotStarted
 from spec_kitty_orchestrator.report.events import Event, Notice
+from spec_kitty_orchestrator.run.asking import wanted_of
 from spec_kitty_orchestrator.run.opening import KITTIFY, Opened, Request, named_agents
 from spec_kitty_orchestrator.run.session import open_run
 from spec_kitty_orchestrator.run.state import RunState, RunStore
@@ -152,6 +154,7 @@ class Attempt:
     prompt: str
     session: str | None = None
     resumed: bool = False
+    model: str | None = None
 
 
 @define(slots=False)  # tests replace methods of it
@@ -161,7 +164,7 @@ class World:
     Attributes:
         acts: (work package, role) → what its attempts do, in order; then `GOOD` for ever.
         agent_acts: agent id → the same for whatever it is asked, before `acts`.
-        actor, wishes, resume: who the next run is to the host, what it is asked for, whether it goes on.
+        actor, flags, wishes, resume: who the next run is to the host, what it is asked for, if it goes on.
         commands: the project's own commands that were run, in order.
         command_acts: how the next ones end: exit status, output, what happens meanwhile.
         weather: what befalls an agent that starts now, before all acts; asked with its id.
@@ -195,13 +198,14 @@ class World:
     state: RunState | None = None
     writer: StateWriter | None = None
     actor: str = ACTOR
+    flags: Flags = field(factory=Flags)
     wishes: Asked = field(factory=Asked)
     resume: bool = True
 
     @property
     def request(self) -> Request:
         """What the user asked for, by whom."""
-        return Request(self.fake.slug, self.actor, self.root, environ={}, asked=self.wishes)
+        return Request(self.fake.slug, self.actor, self.root, self.flags, environ={}, asked=self.wishes)
 
     @property
     def store(self) -> RunStore:
@@ -257,7 +261,8 @@ class World:
         endpoint = HostEndpoint(Path("/sim/spec-kitty"), self.root, environ={})
         host = HostClient(endpoint, request.mission, request.actor, self.host)
         first = await host.mission_state()
-        opened = Opened(request, settings, self._agents(), host, first)
+        wanted = wanted_of(request.flags, request.asked, first)
+        opened = Opened(request, settings, self._agents(), host, first, wanted=wanted)
         taken = take_up(opened, store, resume=self.resume)
         self.state = taken.state
         self.writer = StateWriter(store, self.state, write_at_once)
@@ -277,7 +282,9 @@ class World:
 
     def _agents(self) -> dict[str, Agent]:
         found = named_agents(self.settings.agents, {"PATH": ""}, (self.wishes.agent,))
-        programs = {agent_id: self.programs.get(agent_id, Path("/sim") / agent_id) for agent_id in found}
+        programs = {
+            agent_id: self.programs.get(agent_id, Path("/sim") / agent_of(agent_id)) for agent_id in found
+        }
         return {agent_id: evolve(agent, program=programs[agent_id]) for agent_id, agent in found.items()}
 
     async def start(
@@ -297,7 +304,9 @@ class World:
         wp_id, role = found[1], Role.REVIEW if REF.search(prompt) else Role.IMPLEMENTATION
         on_start(ProcessIdentity.of(os.getpid()))
         session, resumed = self._session_of(agent, command.argv)
-        self.attempts.append(Attempt(trio.current_time(), agent, wp_id, role, prompt, session, resumed))
+        model = dict(pairwise(command.argv)).get("--model")
+        now = trio.current_time()
+        self.attempts.append(Attempt(now, agent, wp_id, role, prompt, session, resumed, model))
         number = len(self.attempts) - 1
         if resumed and session not in self.sessions:
             return _knows_none(agent, session, sink)

@@ -135,9 +135,7 @@ class Reviewing:
         Returns:
             whether it is the last one that is needed.
         """
-        said, record = review.said, self.record
-        record.tallies.pop(Role.REVIEW, None)
-        is_last = True
+        said, record, is_last = review.said, self.record, True
         if said.approved:
             record.approvals = [*record.approvals, review]
             is_last = self._are_enough(record.approvals)
@@ -145,6 +143,7 @@ class Reviewing:
             record.sent_back(review.commit, said.feedback)
         if is_last:
             record.verdict = review
+            record.tallies.pop(Role.REVIEW, None)
         if is_last and said.approved:
             record.approved_commit, record.approved_by = review.commit, review.agent
         self.run.save(self.wp_id)

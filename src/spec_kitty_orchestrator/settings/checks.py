@@ -152,10 +152,11 @@ def _cast_problems(agents: AgentChoice) -> Iterator[Problem]:
         if not part.names:
             yield Problem(part.path, "expected at least one agent")
         for index, name in enumerate(part.names):
+            at = part.path if part.path[-1] == "model" else (*part.path, index)
             if why := _not_to_be_asked(agents, name):
-                yield Problem((*part.path, index), why)
+                yield Problem(at, why)
             elif name in part.names[:index]:
-                yield Problem((*part.path, index), f"{name!r} is named twice")
+                yield Problem(at, f"{name!r} is named twice")
     for wp_id, own in agents.by_work_package.items():
         at = ("agents", "by_work_package", wp_id)
         if not re.fullmatch(WP_ID, wp_id):
