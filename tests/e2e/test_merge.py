@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import time
 
 import pytest
 
@@ -64,7 +65,7 @@ def test_each_refusal_is_told_and_leaves_all_as_it_was_until_it_is_merged_and_pu
     assert told in ended.stderr
     git("checkout", "-q", "notes.md")
     for merge, told in (
-        ({"target": "nope"}, "the target branch nope is neither here nor on origin"),
+        ({"target": "nope"}, "there is no branch nope here to merge into"),
         ({"push": True}, "merge.push: there is no remote `origin` to push to"),
     ):
         _with(arena, **merge)
@@ -82,6 +83,12 @@ def test_each_refusal_is_told_and_leaves_all_as_it_was_until_it_is_merged_and_pu
     assert "which the host removes, holds precious.txt" in ended.text
     assert (lane / "precious.txt").exists()
     (lane / "precious.txt").unlink()
+    held = arena.root / ".git" / "index.lock"
+    held.touch()
+    ended = arena.orchestrate("--merge")
+    assert ended.returncode == 2, ended.text
+    assert "there is .git/index.lock" in ended.text
+    held.unlink()
     (arena.root / "wp01.txt").write_text("something else\n")
     git("add", "wp01.txt")
     git("commit", "-q", "-m", "In the way")
@@ -90,6 +97,11 @@ def test_each_refusal_is_told_and_leaves_all_as_it_was_until_it_is_merged_and_pu
     assert f"mission {mission} was not merged:" in ended.text
     assert "CONFLICT (add/add): Merge conflict in wp01.txt" in ended.text
     assert f"orchestrate --mission {mission} --merge" in ended.text
+    _with(arena, strategy="squash")  # which would not even ask
+    ended = arena.orchestrate("--merge")
+    assert ended.returncode == 1, ended.text
+    assert f"a squash would undo what {branch} has changed since in wp01.txt" in ended.text
+    _with(arena)
     git("reset", "-q", "--hard", "HEAD~1")
     assert _refs(arena) == before
     assert arena.lanes() == {"WP01": "done", "WP02": "done"}
@@ -110,6 +122,8 @@ def test_each_refusal_is_told_and_leaves_all_as_it_was_until_it_is_merged_and_pu
         ).stdout.strip()
         == tip
     )
+    meta = arena.project.planning_dir / "meta.json"
+    assert "accept" in meta.read_text()  # which the merge had put back
     assert [event["target"] for event in arena.events() if event["event"] == "MissionMerged"] == [branch]
 
     merges = sum("merge-mission" in call for call in arena.host_calls())
@@ -129,6 +143,29 @@ def test_a_push_that_fails_is_told_and_the_merge_stands(enter, template):
     assert f"is in {branch}, " in ended.text
     assert f"whether it was pushed is not known; if not: git push origin {branch}" in ended.text
     assert (arena.root / "wp02.txt").read_text() == "WP02, attempt 1\n"
+
+    arena.project.git("remote", "set-url", "origin", str(arena.root / ".git"))
+    again = arena.orchestrate("--merge")  # its lanes are all there still
+    assert again.returncode == 0, again.text
+    assert f"was merged into {branch} before" in again.text
+    assert sum("merge-mission" in call for call in arena.host_calls()) == 1
+
+
+def test_a_run_that_is_killed_while_the_host_merges_finds_it_merged(enter, trace, template):
+    arena = _enter(enter, template(_plan("killed")), merge={"strategy": "squash"})
+    process = arena.start("orchestrate", "--mission", arena.project.mission, "--merge")
+    tip = arena.project.git("rev-parse", "HEAD")
+    while arena.project.git("rev-parse", "HEAD") == tip or not (arena.root / "wp01.txt").exists():
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.02)
+    process.kill()
+    process.communicate()
+    while trace.survivors():
+        time.sleep(0.1)
+    again = arena.orchestrate("--merge")
+    assert again.returncode == 0, again.text
+    assert "was merged into" in again.text
+    assert sum("merge-mission" in call for call in arena.host_calls()) == 1
 
 
 def test_a_red_check_on_the_merged_tree_is_told_and_nothing_is_undone(enter, template):

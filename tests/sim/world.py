@@ -146,6 +146,20 @@ class PaperRepository:
             self.paper.commits[branch][-1], branch, self._left(repo_root, changed=True), (), False
         )
 
+    async def is_locked(self, repo_root: Path) -> bool:
+        """Never."""
+        await trio.lowlevel.checkpoint()
+        return False
+
+    async def both_changed(self, repo_root: Path, one: str, other: str) -> tuple[str, ...]:
+        """On paper there are no files."""
+        await trio.lowlevel.checkpoint()
+        return ()
+
+    async def holds_work(self, repo_root: Path, ref: str, commit: str, since: str) -> bool:
+        """Only as the commit itself."""
+        return await self.is_in(repo_root, ref, commit)
+
     async def uncommitted(self, repo_root: Path, branch: str) -> tuple[str, ...]:
         """What is left in the workspace of a branch."""
         await trio.lowlevel.checkpoint()

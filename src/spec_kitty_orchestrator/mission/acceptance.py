@@ -32,13 +32,11 @@ class MissionEnd:
 
     Attributes:
         is_accepted: the host has accepted the mission, whatever became of merging it.
-        merged_into: the branch that holds the mission now, if it was merged.
     """
 
     exit_code: ExitCode
     lines: tuple[str, ...]
     is_accepted: bool = False
-    merged_into: str = ""
 
     def with_left(self, left: tuple[str, ...]) -> MissionEnd:
         """The same end with processes that still run and cannot be ended: that needs attention."""
@@ -83,8 +81,15 @@ async def accept(run: RunContext, lanes: Mapping[str, Lane], unproven: Mapping[s
     if not run.settings.merge.when_accepted:
         return MissionEnd(ExitCode.ACCEPTED, (f"{said}; {_merge(mission)}", *judged), is_accepted=True)
     merged = await merge_mission(run, lanes)
+    lines = [said, *judged, *merged.lines]
+    if merged.is_in and not merged.was_before:
+        # What the host wrote down of it lay in the checkout, and its merge puts that back (3.2.7).
+        try:
+            await _accepted(run)
+        except (HostRefused, AcceptanceImpossible) as problem:
+            lines.append(f"  the host did not accept it once more after the merge: {problem}")
     code = ExitCode.ACCEPTED if merged.is_good else ExitCode.ATTENTION
-    return MissionEnd(code, (said, *judged, *merged.lines), is_accepted=True, merged_into=merged.into)
+    return MissionEnd(code, tuple(lines), is_accepted=True)
 
 
 async def _merged_first(
@@ -97,16 +102,16 @@ async def _merged_first(
     if not run.settings.merge.when_accepted:
         return _attention(f"{said}; {_merge(mission)}", f"  {crash.message}", *judged, after)
     merged = await merge_mission(run, lanes)
-    if not merged.into:
+    if not merged.is_in:
         return _attention(f"{said}:", f"  {crash.message}", *judged, *merged.lines)
     try:
         accepted = await _accepted(run)
     except (HostRefused, AcceptanceImpossible) as problem:
         words = f"  the host did not accept it after that either: {problem}"
-        return evolve(_attention(f"{said}:", *judged, *merged.lines, words), merged_into=merged.into)
+        return _attention(f"{said}:", *judged, *merged.lines, words)
     said = f"mission {mission} accepted, once it was merged: {len(accepted.accepted_wps)} work packages"
     code = ExitCode.ACCEPTED if merged.is_good else ExitCode.ATTENTION
-    return MissionEnd(code, (said, *judged, *merged.lines), is_accepted=True, merged_into=merged.into)
+    return MissionEnd(code, (said, *judged, *merged.lines), is_accepted=True)
 
 
 async def _accepted(run: RunContext) -> AcceptMission:
@@ -180,12 +185,19 @@ async def _lost_commits(run: RunContext, lanes: Mapping[str, Lane]) -> dict[str,
         record = run.record(wp_id)
         if record.approved_commit is None or record.branch is None:
             continue
-        branch = f"refs/heads/{record.branch}"
-        if run.merged and await run.repository.resolve(run.repo_root, branch) is None:
-            continue  # merged, maybe as another commit, and its lane was removed then
-        for ref in (branch, "HEAD"):
+        for ref in (f"refs/heads/{record.branch}", "HEAD"):
             if await run.repository.is_in(run.repo_root, ref, record.approved_commit):
                 break
         else:
-            lost[wp_id] = f"its approved commit {record.approved_commit} is not in {record.branch}"
+            if not await _was_merged(run, record.approved_commit):
+                lost[wp_id] = f"its approved commit {record.approved_commit} is not in {record.branch}"
     return lost
+
+
+async def _was_merged(run: RunContext, commit: str) -> bool:
+    """By a run of ours, as another commit; of one that was cut off meanwhile the target tells."""
+    merge = run.merge()
+    if merge is None or commit not in merge.commits:
+        return False
+    ref = f"refs/heads/{merge.target}"
+    return merge.is_done or await run.repository.holds_work(run.repo_root, ref, commit, merge.before)

@@ -16,9 +16,9 @@ import trio
 from attrs import field, frozen
 
 from ..errors import WorkspaceError
-from ..host.workspace import Workspace, still_intact
+from ..host.workspace import LANE_BRANCHES, Workspace, still_intact
 from ..worktree.files import Files
-from ..worktree.history import History, open_history, worktrees_of
+from ..worktree.history import BRANCHES, History, open_history, worktrees_of
 
 LOOK_SECONDS = 300.0
 """For one look: the largest repositories take seconds, and a file system that hangs must not hold us."""
@@ -87,8 +87,29 @@ class Repository(Protocol):
             WorkspaceError: the repository cannot be read.
         """
 
+    async def is_locked(self, repo_root: Path) -> bool:
+        """Whether the primary checkout's index is locked: another git is at work there, or was killed.
+
+        Raises:
+            WorkspaceError: the repository cannot be read.
+        """
+
+    async def both_changed(self, repo_root: Path, one: str, other: str) -> tuple[str, ...]:
+        """The files that two branches have both changed since they parted, unless in the same way.
+
+        Raises:
+            WorkspaceError: the repository cannot be read.
+        """
+
+    async def holds_work(self, repo_root: Path, ref: str, commit: str, since: str) -> bool:
+        """Whether a ref has each file as a commit made it since that parted from the commit `since`.
+
+        Raises:
+            WorkspaceError: the repository cannot be read.
+        """
+
     async def uncommitted(self, repo_root: Path, branch: str) -> tuple[str, ...]:
-        """What the worktree holds that has a branch checked out, and nobody has committed; none without one.
+        """What lies in the worktree of a lane's branch that nobody has committed; nothing without one.
 
         Raises:
             WorkspaceError: the repository cannot be read.
@@ -119,6 +140,15 @@ class GitRepository:
 
     async def look_at(self, repo_root: Path) -> Evidence:
         return await self._in_thread(repo_root, lambda: _look_at(repo_root))
+
+    async def is_locked(self, repo_root: Path) -> bool:
+        return await self._in_thread(repo_root, lambda: os.path.lexists(repo_root / ".git" / "index.lock"))
+
+    async def both_changed(self, repo_root: Path, one: str, other: str) -> tuple[str, ...]:
+        return await self._in_thread(repo_root, lambda: _both_changed(repo_root, one, other))
+
+    async def holds_work(self, repo_root: Path, ref: str, commit: str, since: str) -> bool:
+        return await self._in_thread(repo_root, lambda: _holds_work(repo_root, ref, commit, since))
 
     async def uncommitted(self, repo_root: Path, branch: str) -> tuple[str, ...]:
         return await self._in_thread(repo_root, lambda: _uncommitted(repo_root, branch))
@@ -194,7 +224,8 @@ def _uncommitted(repo_root: Path, branch: str) -> tuple[str, ...]:
     git = repo_root / ".git"
     for own in worktrees_of(git):
         with open_history(own.git_dir, git) as history:
-            if history.head()[0] == branch and own.path.is_dir():
+            is_its = own.path.name == branch.removeprefix(LANE_BRANCHES)
+            if (is_its or history.head()[0] == branch) and own.path.is_dir():
                 seen = _seen(history, own.path, own.git_dir, None)
                 return (*seen.changed, *seen.untracked)
     return ()
@@ -203,3 +234,22 @@ def _uncommitted(repo_root: Path, branch: str) -> tuple[str, ...]:
 def _has_remote(repo_root: Path, name: str) -> bool:
     with open_history(repo_root / ".git") as history:
         return history.has_remote(name)
+
+
+def _both_changed(repo_root: Path, one: str, other: str) -> tuple[str, ...]:
+    with open_history(repo_root / ".git") as history:
+        tips = [history.named(f"{BRANCHES}{branch}") for branch in (one, other)]
+        base = history.common_ancestor(*tips)
+        here, there = (history.changed_since(base, tip) for tip in tips)
+        both = (path for path in here.keys() & there.keys() if here[path] != there[path])
+        return tuple(sorted(map(os.fsdecode, both)))
+
+
+def _holds_work(repo_root: Path, ref: str, commit: str, since: str) -> bool:
+    with open_history(repo_root / ".git") as history:
+        tip = history.named(ref)
+        if not tip or not history.is_commit(commit):
+            return False
+        made = history.changed_since(history.common_ancestor(since, commit), commit)
+        there = history.content(tip)
+        return all(there.get(path) == held for path, held in made.items())

@@ -86,7 +86,7 @@ class MergeSettings:
 
     Attributes:
         strategy: the host's word for it: merge, squash or rebase.
-        target: the branch; None: the one that the mission was planned on.
+        target: the branch; None: the one that is checked out.
         push: have the host push the target to `origin`.
     """
 

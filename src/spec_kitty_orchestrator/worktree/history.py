@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from attrs import frozen
+from dulwich.graph import find_merge_base
 from dulwich.object_store import DiskObjectStore
 from dulwich.objects import Commit, ObjectID, Tag
 from dulwich.refs import Ref, check_ref_format
@@ -134,6 +135,22 @@ class History:
                     older = parent in shallow or parent == last
                     heapq.heappush(to_do, (0 if older else -self._commit(parent).commit_time, parent))
         return False
+
+    def common_ancestor(self, one: str, other: str) -> str:
+        """Where two commits parted; empty when they have nothing in common."""
+        found = find_merge_base(self.repo, [ObjectID(one.encode()), ObjectID(other.encode())])
+        return found[0].decode() if found else ""
+
+    def changed_since(self, base: str, tip: str) -> dict[bytes, tuple[int, str] | None]:
+        """The paths in which a commit differs from an earlier one, with what it holds there."""
+        before, after = (self.content(commit) for commit in (base, tip))
+        paths = before.keys() | after.keys()
+        return {path: after.get(path) for path in paths if after.get(path) != before.get(path)}
+
+    def content(self, commit: str) -> dict[bytes, tuple[int, str]]:
+        """Every path of a commit with its mode and object; nothing for no commit."""
+        files = self.files(self.tree_of(commit)) if commit else ()
+        return {path: (mode, oid) for path, mode, oid in files}
 
     def _commit(self, oid: ObjectID) -> Commit:
         found = self.store[oid]
