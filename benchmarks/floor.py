@@ -2,10 +2,10 @@
 
     python benchmarks/floor.py [RUNS]
 
-The mission is a diamond of four work packages, its agents scripted ones that do their work at once. The floor is
-the longest chain of what must come one after the other: contract-version and mission-state side by side; for
-each work package of a chain of dependencies its claim, the handover, the review's start and the approval, at
-the mean time that such calls took in the same run, and what its own agents took; the acceptance.
+The mission is a diamond of four work packages, its agents scripted ones that do their work at once. The floor
+is the longest chain of what must come one after the other: contract-version and mission-state side by side;
+for each work package of a chain of dependencies its claim, the handover, the review's start and the approval,
+at the mean time that such calls took in the same run, and what its own agents took; the acceptance.
 """
 
 from __future__ import annotations
