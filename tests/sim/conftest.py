@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
 
 import pytest
-import trio
-from tests.sim.world import World, make_world
+from tests.sim.world import World, make_world, run_at_once
 
 DIAMOND = {"WP01": [], "WP02": ["WP01"], "WP03": ["WP01"], "WP04": ["WP02", "WP03"]}
 
@@ -23,12 +21,7 @@ def four_cores(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(autouse=True)
 def no_threads(monkeypatch: pytest.MonkeyPatch) -> None:
     """What a thread does is done at once: the clock jumps ahead while everybody waits for one."""
-
-    async def run_sync(function: Callable[..., Any], *args: Any, **_: Any) -> Any:
-        await trio.lowlevel.checkpoint()
-        return function(*args)
-
-    monkeypatch.setattr("trio.to_thread.run_sync", run_sync)
+    monkeypatch.setattr("trio.to_thread.run_sync", run_at_once)
 
 
 @pytest.fixture

@@ -60,7 +60,7 @@ def leaks(world: World, run: RunContext, files: int) -> list[str]:
     checks = {
         "an agent is at work": world.at_work == 0,
         "a host call is in flight": world.host.in_flight == 0,
-        "a slot is taken": run.slots.limiter.borrowed_tokens == 0,
+        "a slot is taken": run.slots.are_idle,
         "a file is open": len(os.listdir("/dev/fd")) == files,
     }
     return [what for what, holds in checks.items() if not holds]

@@ -11,7 +11,8 @@ import trio
 from attrs import evolve
 from conformance.fake.command_line import Said
 from conformance.fake.in_process import Fault
-from tests.sim.world import Act, World, reject
+from tests.sim.conftest import DIAMOND
+from tests.sim.world import A_DAY, Act, World, reject
 
 from spec_kitty_orchestrator.errors import ExitCode, HostError
 from spec_kitty_orchestrator.report.events import LaneChanged, WpLeft
@@ -23,15 +24,27 @@ def without_times(line: str) -> str:
     return re.sub(r"since \d{4}-\d\d-\d\d \d\d:\d\d", "since TIME", line)
 
 
-def test_a_diamond_runs_to_accepted_with_four_calls_for_each_work_package(diamond: World) -> None:
-    end = diamond.orchestrate()
-    assert end.exit_code is ExitCode.ACCEPTED
-    assert set(diamond.lanes().values()) == {"done"}
-    looks = diamond.host.commands().count("mission-state") - 1  # the first is in the figure
-    lanes = diamond.host.commands().count("resolve-workspace")
-    assert lanes == 1  # of WP02 and WP03, the later one: the other one is at work, and may be in its lane
-    assert len(diamond.host.log) - looks - lanes <= 4 * 4 + 3 - 1  # contract-version: when a run is opened
-    assert diamond.most_at_work == 2
+CALLS_PER_WP = 4  # start-implementation, for_review, start-review, done
+CALLS_OF_A_RUN = 2  # mission-state, accept-mission; contract-version was asked before it is opened
+
+
+@pytest.mark.parametrize(
+    "planned",
+    [
+        DIAMOND,
+        {f"WP{n:02}": [] for n in range(1, 17)},
+        {f"WP{n:02}": ["WP01"] * (n > 1) for n in range(1, 17)},
+    ],
+    ids=["diamond", "16 apart", "16 behind one"],
+)
+def test_a_mission_takes_four_calls_for_each_work_package_and_three(
+    planned: dict[str, list[str]], new_world: NewWorld
+) -> None:
+    world = new_world(**planned)
+    world.settings = evolve(world.settings, refresh_seconds=A_DAY)  # no look at what people do meanwhile
+    assert world.orchestrate().exit_code is ExitCode.ACCEPTED
+    assert set(world.lanes().values()) == {"done"}
+    assert len(world.host.log) == CALLS_PER_WP * len(planned) + CALLS_OF_A_RUN
 
 
 def test_what_is_independent_goes_side_by_side_up_to_the_limit(new_world: NewWorld) -> None:

@@ -15,7 +15,7 @@ from conformance.fake.checks import about
 from conformance.fake.command_line import Said, reply
 from conformance.fake.in_process import Fault
 from conformance.fake.rules import Refused
-from tests.sim.world import Act, World, reject
+from tests.sim.world import Act, World
 
 from spec_kitty_orchestrator.errors import ExitCode, HostError
 from spec_kitty_orchestrator.mission.patience import LONGEST_PAUSE_SECONDS, Patience
@@ -254,20 +254,6 @@ def test_a_worktree_that_its_reviewer_deletes_is_waited_for_with_the_command_tha
 
 
 # Lanes that are shared.
-
-
-@pytest.mark.parametrize("slow", ["start-implementation", "resolve-workspace"])
-def test_the_claim_of_another_one_of_the_lane_waits_until_the_first_is_through(
-    new_world: NewWorld, slow: str
-) -> None:
-    """Whichever of their calls is the faster one while nobody knows yet that it is one lane."""
-    world = new_world(WP01=[], WP02=["WP01"], WP03=["WP01"], lanes={"WP02": "lane-b", "WP03": "lane-b"})
-    world.acts["WP02", "review"] = [reject("mend it")]
-    world.host.slow[slow] = 20.0
-    assert world.orchestrate().exit_code is ExitCode.ACCEPTED
-    assert claims(world) == ["WP01", "WP02", "WP03"]
-    order = [wp_id for wp_id, _ in itertools.groupby(made.wp_id for made in world.attempts)]
-    assert order == ["WP01", "WP02", "WP03"]
 
 
 @pytest.mark.parametrize("is_known", [True, False])

@@ -481,6 +481,12 @@ async def write_at_once(write: Callable[[str], None], text: str) -> None:
     write(text)
 
 
+async def run_at_once(function: Callable[..., Any], *args: Any, **_: Any) -> Any:
+    """Stands for `trio.to_thread.run_sync`, for the same reason."""
+    await trio.lowlevel.checkpoint()
+    return function(*args)
+
+
 def _knows_none(agent: str, session: str | None, sink: OutputSink) -> Ending:
     """What an agent says that is to go on with a session which it does not know."""
     if agent == "codex":

@@ -59,6 +59,7 @@ WITHOUT_EFFECTS = (
     "converter",
     "errors",
     "host.contract",
+    "mission.chains",
     "mission.costs",
     "mission.outcome",
     "mission.patience",
@@ -90,6 +91,7 @@ USES_TRIO = {
         "agent_pool",  # who waits for an agent is woken there
         "attempt",
         "budget",  # ends waits
+        "claims",
         "context",
         "evidence",
         "mission",

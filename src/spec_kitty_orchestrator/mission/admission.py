@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 from attrs import define, field
 
 from ..report.events import WpLeft, WpPutOff
+from .chains import chain_lengths
 from .context import RunContext
 from .outcome import Ended, Outcome
 from .patience import HOST, Patience
@@ -32,31 +33,40 @@ class Admission:
     outcomes: dict[str, Outcome] = field(factory=dict)
     in_trouble: bool = False
     _probe: str | None = None
-    _seeking: set[str] = field(factory=set)
     _told: dict[str, str] = field(factory=dict)
 
     def startable(self) -> list[str]:
-        """Those that can be admitted now: under way already before new ones, else in the host's order."""
+        """Those that can be admitted now, those first that should be.
+
+        Work under way goes before new work; then whoever begins the longest chain of dependents, as the
+        mission takes at least as long as that; then the host's order.
+        """
         if self.run.budget.is_spent:
             return []
-        unknown = [wp_id for wp_id in self.in_flight if self.run.record(wp_id).branch is None]
-        self._seeking = {each for wp_id in unknown for each in related(wp_id, self.view.dependencies)}
         idle = [wp_id for wp_id in self.view.lanes if self._can_go(wp_id) and self._may_try(wp_id)]
-        return sorted(idle, key=lambda wp_id: place_in_lane(self.run.record(wp_id), self.view.lanes[wp_id]))
+        if len(idle) < 2:
+            return idle
+        chains = self._chains()
+        return sorted(idle, key=lambda wp_id: (self._place(wp_id), -chains[wp_id]))
+
+    def first_of(self, waiting: Sequence[str]) -> str:
+        """Who goes on first of those that have lent their places: the longest chain again."""
+        chains = self._chains()
+        return max(waiting, key=lambda wp_id: chains.get(wp_id, 0))
+
+    def _chains(self) -> dict[str, int]:
+        """How long the chain is that each one begins, of what is asked for and not done yet."""
+        to_do = [wp_id for wp_id, lane in self.view.lanes.items() if not lane.is_accepted]
+        wanted = [wp_id for wp_id in to_do if self._is_wanted(wp_id)]
+        return chain_lengths(wanted, self.view.dependencies)
+
+    def _place(self, wp_id: str) -> int:
+        return place_in_lane(self.run.record(wp_id), self.view.lanes[wp_id])
 
     def admit(self, wp_id: str) -> bool:
-        """Lets one go, unless another one of its lane was, or may have been, faster, or tries the host.
-
-        Until the host has said which lane one lies in, all that hang together with it wait.
-        """
+        """Lets one go, unless another one of its lane was faster, or tries the host."""
         branch = self.run.record(wp_id).branch
-        if not self._may_try(wp_id):
-            return False
-        if branch is None:
-            if wp_id in self._seeking:
-                return False
-            self._seeking |= related(wp_id, self.view.dependencies)
-        elif not self.run.turns.take(branch, wp_id):
+        if not self._may_try(wp_id) or not (branch is None or self.run.turns.take(branch, wp_id)):
             return False
         before = self.outcomes.pop(wp_id, None)
         if before is not None and before.ended is Ended.BROKEN:
@@ -70,11 +80,14 @@ class Admission:
         self._probe = None if self._probe == wp_id else self._probe
 
     def may_share_a_lane(self, wp_id: str) -> bool:
-        """Its lane is not known, and may be that of one that is at work."""
+        """Its lane is not known, and may be that of one that has begun."""
         if self.run.record(wp_id).branch is not None:
             return False
-        kin = related(wp_id, self.view.dependencies) - {wp_id}
-        return any(each in self.in_flight or self.view.lanes.get(each) in UNDER_WAY for each in kin)
+        return any(self.view.lanes.get(each) in UNDER_WAY for each in self.kin(wp_id) - {wp_id})
+
+    def kin(self, wp_id: str) -> set[str]:
+        """All that may lie in one lane with a work package, itself included."""
+        return related(wp_id, self.view.dependencies)
 
     # Refusals and breakdowns: for now, not for ever.
 
@@ -151,9 +164,12 @@ class Admission:
 
     def _can_go(self, wp_id: str) -> bool:
         """It is asked for, lanes and dependencies let it, and nobody else has its lane."""
-        if self.run.wanted is not None and wp_id not in self.run.wanted:
+        if not self._is_wanted(wp_id):
             return False
         if wp_id not in self.view.lanes or wp_id in self.in_flight or not self.view.can_start(wp_id):
             return False
         branch = self.run.record(wp_id).branch
         return branch is None or self.run.turns.holder(branch) in (None, wp_id)
+
+    def _is_wanted(self, wp_id: str) -> bool:
+        return self.run.wanted is None or wp_id in self.run.wanted

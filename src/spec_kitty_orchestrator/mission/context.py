@@ -27,10 +27,11 @@ from ..report.stream import EventStream
 from ..settings.values import Settings
 from .agent_pool import AgentPool
 from .budget import Budget
+from .claims import Claims
 from .evidence import Repository
 from .records import MergeRecord, WpRecord
 from .rules import Rest
-from .slots import FirstClaim, Slots
+from .slots import Slots
 from .turns import Turns
 
 PROGRAM = "spec-kitty-orchestrator"
@@ -97,7 +98,7 @@ class RunContext:
     left: list[str] = field(factory=list)
     prepared: set[Path] = field(factory=set)
     left_by_setup: dict[Path, set[str]] = field(factory=dict)
-    first_claim: FirstClaim = field(factory=FirstClaim)
+    claims: Claims = field(factory=Claims)
     jitter: Callable[[], float] = random.random
     nonce: Callable[[], str] = lambda: secrets.token_hex(4)
     new_session_id: Callable[[], str] = lambda: str(uuid.uuid4())

@@ -23,7 +23,7 @@ class Entrance:
     """The way of one work package into its workspace.
 
     Attributes:
-        asks_for_lane: whether somebody at work may be in its lane, which is not known: ask before the claim.
+        asks_for_lane: whether its lane is not known, and may be that of one that has begun: ask first.
     """
 
     run: RunContext
@@ -47,6 +47,7 @@ class Entrance:
         """
         workspace = await self._find_or_claim()
         self._take_turn(workspace.branch)
+        await self.run.claims.have_landed(self.wp_id)  # a claim may merge into this workspace
         bench = Workbench(self.run, self.wp_id, workspace)
         if self.record.claiming:
             await self._begin(bench)
@@ -81,10 +82,24 @@ class Entrance:
         agent = self.record.finished_by
         if agent is None or agent not in self.run.agents.known:
             agent = await self.picker.next_agent(Role.IMPLEMENTATION)
+        policy = self.run.policy(agent, Role.IMPLEMENTATION)
         if self.asks_for_lane():
-            self._take_turn((await self.run.host.resolve_workspace(self.wp_id)).lane_branch)
-        reply = await self.standing.claim(self.run.policy(agent, Role.IMPLEMENTATION))
+            await self._ask_for_lane()
+        if self.record.branch is not None:
+            return check_workspace(await self.standing.claim(policy), self.run.repo_root)
+        try:
+            with self.run.claims.into_unknown_lane(self.wp_id):
+                reply = await self.standing.claim(policy)
+        except Through as end:
+            # Another claim may have landed in the same lane at that moment; then that one goes first.
+            if isinstance(end.__cause__, LaneAllocationFailed):
+                await self.run.claims.have_landed(self.wp_id)
+                await self._ask_for_lane()
+            raise
         return check_workspace(reply, self.run.repo_root)
+
+    async def _ask_for_lane(self) -> None:
+        self._take_turn((await self.run.host.resolve_workspace(self.wp_id)).lane_branch)
 
     def _take_turn(self, branch: str | None) -> None:
         """Notes which lane it lies in; somebody else who is at work there goes first."""

@@ -70,7 +70,8 @@ class Mission:
             StateFileError: what happens can no longer be recorded; the agents are stopped.
         """
         self._looks, looks = trio.open_memory_channel["Look | None"](math.inf)
-        self.run.slots.freed = self._wake
+        self.run.slots.freed, self.run.slots.first_of = self._wake, self.admission.first_of
+        self.run.claims.kin = self.admission.kin
         self._learn(Look(self.first, {}))
         for wp_id, lane in self.view.lanes.items():
             if lane.is_accepted and self.run.record(wp_id).was_at_work:
@@ -118,7 +119,7 @@ class Mission:
         self.in_flight[wp_id] = trio.CancelScope()
         asks_for_lane = partial(self.admission.may_share_a_lane, wp_id)
         self._living[wp_id] = WorkPackage(self.run, wp_id, standing, asks_for_lane)
-        self._living[wp_id].slot.take_now()
+        self._living[wp_id].slot.take_now(wp_id)
         self._touched(wp_id)
 
     def _touched(self, wp_id: str) -> None:

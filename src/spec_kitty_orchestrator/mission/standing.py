@@ -70,7 +70,7 @@ class Standing:
         has_begun = self.lane is Lane.IN_PROGRESS and self.record.holds_claim and not asked_before
         async with (
             self._asking_for(Lane.IN_PROGRESS),
-            self.run.first_claim.alone(),
+            self.run.claims.alone(),
             nullcontext() if has_begun else self._recorded_before("claiming"),
         ):
             reply = await self.run.host.start_implementation(self.wp_id, policy)

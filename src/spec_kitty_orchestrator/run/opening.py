@@ -14,7 +14,7 @@ from ..agents.agent import Agent
 from ..agents.custom import known_agents
 from ..agents.names import agent_of, model_of
 from ..agents.spec import AgentSettings, AgentSpec
-from ..errors import NoAgentCanWork, UsageError
+from ..errors import NoAgentCanWork, OrchestratorError, UsageError
 from ..host.client import HostClient
 from ..host.contract.payloads import MissionState
 from ..host.coordination import shortcoming
@@ -127,8 +127,7 @@ async def check_everything(request: Request) -> Opened:
     binary = find_host_binary(settings.host.binary, request.environ)
     endpoint = HostEndpoint(binary, request.repo_root, settings.host.timeout_seconds, request.environ)
     host = HostClient(endpoint, request.mission, request.actor)
-    contract = (await host.contract_version()).api_version
-    mission = await host.mission_state()
+    contract, mission = await ask_host(host)
     host.mission = mission.mission_slug
     check_asked_work_packages(request.asked, mission)
     check_named_work_packages(settings.agents, mission)
@@ -145,6 +144,34 @@ async def check_merge(settings: Settings, repo_root: Path) -> None:
             f"the mission could not be merged: {'; '.join(found)}",
             remedy="mend that, or run without --merge (merge.when_accepted)",
         )
+
+
+async def ask_host(host: HostClient) -> tuple[str, MissionState]:
+    """The version of its contract, and how the mission stands; asked for side by side.
+
+    Raises:
+        OrchestratorError: one of them could not be told. Of two it is the version's, which may be why the
+            other one was refused.
+    """
+    states: list[MissionState] = []
+    problems: list[OrchestratorError] = []  # raised below: out of a nursery they would come in a group
+
+    async def look() -> None:
+        try:
+            states.append(await host.mission_state())
+        except OrchestratorError as problem:
+            problems.append(problem)
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(look)
+        try:
+            version = await host.contract_version()
+        except OrchestratorError as problem:
+            problems.insert(0, problem)
+            nursery.cancel_scope.cancel()
+    if problems:
+        raise problems[0]
+    return version.api_version, states[0]
 
 
 def check_open_files(agents: int) -> None:

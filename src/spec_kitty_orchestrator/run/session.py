@@ -163,7 +163,7 @@ def open_run(
         pool=new_pool(kit, events, state.resting, writer.mark),
         budget=Budget(settings.max_cost_usd, settings.max_runtime_seconds, state.work_packages, events.emit),
         repository=repository or GitRepository(),
-        slots=Slots(trio.CapacityLimiter(settings.max_concurrent_wps)),
+        slots=Slots(settings.max_concurrent_wps),
         wanted=opened.wanted,
         merge=lambda: state.merge,
         note_merge=note_merge,
