@@ -102,6 +102,7 @@ class Reviewing:
     async def _void_what_is_old(self) -> None:
         """An approval counts only while its commit is what is there, and nothing else is."""
         if approvals := self.record.approvals:
+            await self.bench.clear_away("an interrupted review")
             seen = await self.bench.look()
             branch = self.bench.workspace.branch
             if (seen.commit, seen.branch, seen.is_clean) != (approvals[-1].commit, branch, True):
