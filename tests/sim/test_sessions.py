@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import trio
 from attrs import evolve
 
 from spec_kitty_orchestrator.agents.spec import Role
@@ -150,6 +151,17 @@ def test_what_a_person_has_taken_back_is_begun_anew(single: World) -> None:
     with pytest.raises(Stopped):
         single.orchestrate(stop_after=500.0)
     single.fake.wps["WP01"].update(lane=Lane.PLANNED.value, actor=None)
+    assert single.orchestrate().exit_code is ExitCode.ACCEPTED
+    assert [each.resumed for each in made(single, "implementation")] == [False, False]
+
+
+def test_so_is_what_a_person_takes_back_while_an_agent_is_at_it(single: World) -> None:
+    async def take_back() -> None:
+        await trio.sleep(500.0)
+        single.fake.wps["WP01"].update(lane=Lane.PLANNED.value, actor=None)
+
+    single.beside = take_back
+    single.acts["WP01", "implementation"] = [Act(seconds=LONG)]
     assert single.orchestrate().exit_code is ExitCode.ACCEPTED
     assert [each.resumed for each in made(single, "implementation")] == [False, False]
 
