@@ -146,6 +146,27 @@ def test_the_text_that_people_changed_meanwhile_is_told(single: World) -> None:
     assert "Do it in Rust." not in third.prompt
 
 
+@pytest.mark.parametrize("killed", [False, True])
+def test_a_changed_text_is_told_until_an_attempt_has_come_to_its_end_with_it(
+    single: World, killed: bool
+) -> None:
+    def edit() -> None:
+        (prompt,) = single.root.glob("kitty-specs/*/tasks/WP01*.md")
+        prompt.write_text("# WP01\n\nDo it in Rust.\n")
+
+    single.acts["WP01", "review"] = [evolve(reject("Mind the edge."), then=edit), reject("Once more.")]
+    single.acts["WP01", "implementation"] = [GOOD, Act(seconds=LONG)]
+    with pytest.raises(Stopped):
+        single.orchestrate(stop_after=500.0, killed=killed)
+    assert single.orchestrate().exit_code is ExitCode.ACCEPTED
+    _, cut_off, gone_on, last = made(single, "implementation")
+    assert cut_off.resumed
+    assert gone_on.resumed
+    assert "Do it in Rust." in cut_off.prompt
+    assert "Do it in Rust." in gone_on.prompt
+    assert "Do it in Rust." not in last.prompt
+
+
 def test_what_a_person_has_taken_back_is_begun_anew(single: World) -> None:
     single.acts["WP01", "implementation"] = [Act(seconds=LONG)]
     with pytest.raises(Stopped):
