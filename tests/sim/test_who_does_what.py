@@ -129,6 +129,20 @@ def test_what_one_has_approved_is_not_enough_when_more_are_asked_for(single: Wor
     assert names(single, "WP01", Role.REVIEW) == [CODEX, CLAUDE]
 
 
+def test_what_was_approved_is_enough_when_fewer_are_asked_for(single: World) -> None:
+    """Also when nobody is left who has not approved it yet."""
+    two(single).agent_acts[CLAUDE] = [GOOD, Act(seconds=1000.0)]
+    with pytest.raises(Stopped):
+        single.orchestrate(stop_after=600.0)
+    single.with_agents(reviews_required=1, review=(CODEX,))
+    end = single.orchestrate()
+    assert end.exit_code is ExitCode.ACCEPTED
+    assert names(single, "WP01", Role.REVIEW) == [CODEX, CLAUDE]
+    record = single.remember().record("WP01")
+    assert (record.approved_by, record.approved_commit) == (CODEX, record.approvals[0].commit)
+    assert record.approved_commit[:12] in end.lines[1]
+
+
 def test_never_fewer_than_that_approve(single: World) -> None:
     two(single).with_agents(max_retries=0)
     single.agent_acts[CODEX] = [evolve(GOOD, verdict=None)]

@@ -181,6 +181,8 @@ class WpRecord:
         self.holds_review = self.blocked = False
         self.finished_by = self.verdict = None
         self.approvals = []
+        if lane is Lane.PLANNED:
+            self.sessions = {}
         self.last_error = how
 
     def forgive(self) -> None:

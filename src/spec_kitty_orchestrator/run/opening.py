@@ -201,9 +201,11 @@ def _agent(spec: AgentSpec, name: str, choice: AgentChoice, environ: Mapping[str
 
 
 def check_part(part: Part, agents: Mapping[str, Agent]) -> None:
-    """Raises NoAgentCanWork when none of those who are named for a role is installed."""
-    if not any(agents[agent].program for agent in part.names):
+    """Raises NoAgentCanWork when too few of those who are named for a role are installed."""
+    missing = [agent for agent in part.names if not agents[agent].program]
+    if len(part.names) - len(missing) < part.needed:
+        needed = f", and it takes {part.needed}" if part.needed > 1 else ""
         raise NoAgentCanWork(
-            f"{'.'.join(map(str, part.path))}: {', '.join(part.names)}: not installed (not on PATH)",
+            f"{'.'.join(map(str, part.path))}: {', '.join(missing)}: not installed (not on PATH){needed}",
             remedy="install it, or name another one; `spec-kitty-orchestrator agents` shows what is here",
         )
