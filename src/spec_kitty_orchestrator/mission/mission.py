@@ -245,6 +245,7 @@ class Mission:
                 self.run.events.emit(LaneChanged(wp_id, found.lane.value, by_us=by_us))
                 self._lift()
         self._forget_gone(look)
+        self.admission.keep_lanes()
 
     def _forget_gone(self, look: Look) -> None:
         """What people took out of the mission; one in flight hears of it at its next call."""
