@@ -204,6 +204,20 @@ def test_all_that_is_left_being_asked_for_the_mission_is_accepted(tmp_path: Path
     assert world.orchestrate().exit_code is ExitCode.ACCEPTED
 
 
+def test_what_somebody_else_called_done_under_an_agent_at_work_is_not_said_to_be_done(tmp_path: Path) -> None:
+    world = make_world(tmp_path, {"WP01": (), "WP02": ()})
+
+    def call_it_done() -> None:
+        world.fake.wps["WP01"]["lane"] = "done"
+
+    world.acts["WP01", "implementation"] = [Act(then=call_it_done)]
+    world.flags = evolve(world.flags, only=("WP01",))
+    end = world.orchestrate()
+    assert end.exit_code is ExitCode.ATTENTION
+    assert end.lines[0] == f"mission {world.fake.slug} is not finished:"
+    assert end.lines[1] == "  WP01 done: moved to done by someone else while we worked on it"
+
+
 def test_what_was_asked_for_and_is_blocked_is_not_done(tmp_path: Path) -> None:
     world = make_world(tmp_path, {"WP01": (), "WP02": ()}).with_agents(max_retries=0)
     world.acts["WP01", "review"] = [reject("No.")]

@@ -291,7 +291,8 @@ class Mission:
                 self.run.events.emit(WpLeft(wp_id, outcome.reason))
         lanes, wanted = self.view.lanes, self.run.wanted or frozenset()
         done = [wp_id for wp_id in lanes if wp_id in wanted]
-        if not all(lanes[wp_id].is_accepted for wp_id in done):
+        if not all(lanes[wp_id].is_accepted and wp_id not in self.unproven for wp_id in done):
             done = []
-        left = what_is_left(self.run, self.view, self.outcomes)
+        left = [f"  {wp_id} {lanes[wp_id].value}: {why}" for wp_id, why in self.unproven.items()]
+        left += what_is_left(self.run, self.view, self.outcomes)
         return unfinished(self.run, self.outcomes, left, done)
