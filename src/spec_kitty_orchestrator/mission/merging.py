@@ -176,8 +176,8 @@ async def _was_merged_before(merger: _Merger) -> Merged | None:
             return _before(run, merger.target)
         if await merger.tip(merger.target) != noted.before:  # killed while the host was at it, maybe
             if not await merger.missing(noted.before):
-                run.note_merge(evolve(noted, is_done=True))
-                return _before(run, merger.target)
+                said = f"mission {mission} was merged into {merger.target} by a run that was cut off then"
+                return await _all_the_same(merger, noted, [said], is_good=not run.settings.merge.push)
             if run.settings.merge.strategy == "rebase":
                 words = (
                     f"a merge of mission {mission} was begun, its end was not seen, and {merger.target} moved"
@@ -217,17 +217,23 @@ async def _look_what_came_of_it(merger: _Merger, begun: MergeRecord, problem: Ho
     tip = await merger.tip(target)
     if tip in ("", begun.before):
         return _not_merged(run, errors)
-    run.note_merge(evolve(begun, is_done=True))
-    run.events.emit(MissionMerged(target, run.settings.merge.strategy, tip, False))
     how = "refused" if isinstance(problem, HostRefused) else "broke down"
-    lines = [f"mission {run.host.mission} is in {target}, {tip[:12]}, but the host {how} after that:"]
-    lines += [f"  {line}" for each in errors for line in each.splitlines()]
-    lines.append(f"  see that the checkout is at {target}'s tip: git status")
+    said = [f"mission {run.host.mission} is in {target}, {tip[:12]}, but the host {how} after that:"]
+    said += [f"  {line}" for each in errors for line in each.splitlines()]
+    said.append("  what is left of its lanes can be removed: git worktree list, git branch --list 'kitty/*'")
+    return await _all_the_same(merger, begun, said, is_good=False)
+
+
+async def _all_the_same(merger: _Merger, begun: MergeRecord, said: list[str], *, is_good: bool) -> Merged:
+    """The end of a merge that came about, though nobody saw the host finish it."""
+    run, target = merger.run, merger.target
+    run.note_merge(evolve(begun, is_done=True))
+    run.events.emit(MissionMerged(target, run.settings.merge.strategy, await merger.tip(target), False))
+    said = [*said, f"  see that the checkout is at {target}'s tip: git status"]
     if run.settings.merge.push:
-        lines.append(f"  whether it was pushed is not known; if not: git push origin {target}")
-    lines.append("  what is left of its lanes can be removed: git worktree list, git branch --list 'kitty/*'")
-    _, said = await _check(run, target)
-    return Merged(True, False, (*lines, *said))
+        said.append(f"  whether it was pushed is not known; if not: git push origin {target}")
+    is_green, checked = await _check(run, target)
+    return Merged(True, is_good and is_green, (*said, *checked))
 
 
 async def _check(run: RunContext, target: str) -> tuple[bool, list[str]]:
