@@ -10,7 +10,7 @@ from attrs import evolve
 from ..agents import all_agent_ids, get_agent, unknown_agent
 from ..agents.custom import CustomAgent, known_agents
 from ..agents.enforced import enforced_modes, lifted
-from ..agents.names import SEPARATOR, agent_of, model_of
+from ..agents.names import SEPARATOR, agent_of, model_of, with_model
 from ..agents.spec import AgentSettings, AgentSpec, OutputFormat, Role
 from ..converter import Problem
 from ..host.contract.policy import MODES, secret_word_in
@@ -158,11 +158,12 @@ def _cast_problems(agents: AgentChoice) -> Iterator[Problem]:
     for part in parts(everybody):
         if not part.names:
             yield Problem(part.path, "expected at least one agent")
+        told = [_with_its_model(agents, name) for name in part.names]
         for index, name in enumerate(part.names):
             at = part.path if part.path[-1] == "model" else (*part.path, index)
             if why := _not_to_be_asked(agents, name):
                 yield Problem(at, why)
-            elif name in part.names[:index]:
+            elif told[index] in told[:index]:
                 yield Problem(at, f"{name!r} is named twice")
     for wp_id, own in agents.by_work_package.items():
         at = ("agents", "by_work_package", wp_id)
@@ -172,6 +173,11 @@ def _cast_problems(agents: AgentChoice) -> Iterator[Problem]:
             yield Problem(at, "expected `implementation`, `review` or `model`")
     yield from _review_problems(agents)
     yield from _escalation_problems(agents)
+
+
+def _with_its_model(agents: AgentChoice, name: str) -> str:
+    """The name with the model that it will be told, whether it is named with that one or not."""
+    return with_model(name, agents.settings.get(agent_of(name), _UNSET).model)
 
 
 def _not_to_be_asked(agents: AgentChoice, name: str) -> str:
