@@ -158,13 +158,12 @@ def _cast_problems(agents: AgentChoice) -> Iterator[Problem]:
     for part in parts(everybody):
         if not part.names:
             yield Problem(part.path, "expected at least one agent")
+        told = [_with_its_model(agents, name) for name in part.names]
         for index, name in enumerate(part.names):
             at = part.path if part.path[-1] == "model" else (*part.path, index)
             if why := _not_to_be_asked(agents, name):
                 yield Problem(at, why)
-            elif _with_its_model(agents, name) in [
-                _with_its_model(agents, each) for each in part.names[:index]
-            ]:
+            elif told[index] in told[:index]:
                 yield Problem(at, f"{name!r} is named twice")
     for wp_id, own in agents.by_work_package.items():
         at = ("agents", "by_work_package", wp_id)

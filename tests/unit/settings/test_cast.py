@@ -100,7 +100,7 @@ REFUSED = {
     ),
     "the same one twice, once by the model that it has anyway": (
         "agents: {reviews_required: 2, review: [codex, 'codex:big'], settings: {codex: {model: big}}}\n",
-        "1:48: agents.review[1]: 'codex:big' is named twice",
+        "1:47: agents.review[1]: 'codex:big' is named twice",
     ),
     "what is no work package": (
         "agents: {by_work_package: {one: {review: [codex]}}}\n",
