@@ -56,6 +56,11 @@ def _call(arena, *words):
     return next(n for n, call in enumerate(arena.host_calls()) if all(word in call for word in words))
 
 
+def _last_call(arena, *words):
+    """Where in the run a host call with these words came last."""
+    return max(n for n, call in enumerate(arena.host_calls()) if all(word in call for word in words))
+
+
 def _judged(arena, wp_id):
     """The subjects of the commits that the last review of one was shown."""
     shown = arena.prompts("codex", wp_id, "review")[-1].partition("git diff --no-ext-diff ")[2]
@@ -85,8 +90,11 @@ def lane(enter, template):
     return arena
 
 
-def test_half_done_work_in_a_lane_is_gone_on_with_before_another_one_is_claimed(lane, trace):
-    """It is there when the run is killed, and again when the agent ends without a commit."""
+def test_half_done_work_in_a_lane_is_gone_on_with_before_another_one_begins(lane, trace):
+    """It is there when the run is killed, and again when the agent ends without a commit.
+
+    Both may have been claimed before either began, as nobody knew yet that it is one lane.
+    """
     half = {"run": ["sh", "-c", "echo half > two.txt; sleep 600"]}
     lane.agent("claude", {"WP02": {"implementation": [half, {"commit": False}, {}]}})
     process = lane.start("orchestrate", "--mission", lane.project.mission)
@@ -104,7 +112,7 @@ def test_half_done_work_in_a_lane_is_gone_on_with_before_another_one_is_claimed(
     assert _asked(lane) == ["WP01", "WP02", "WP03"]
     assert "- two.txt" in lane.prompts("claude", "WP02", "implementation")[2]
     last_of_wp02 = _call(lane, "transition", "--wp WP02", "--to done")
-    assert _call(lane, "start-implementation", "--wp WP03") > last_of_wp02
+    assert _last_call(lane, "start-implementation", "--wp WP03") > last_of_wp02
     assert _judged(lane, "WP01") == ["WP01: attempt 1"]
     assert _judged(lane, "WP02") == ["WP02: attempt 3"]
     assert _judged(lane, "WP03") == ["WP03: attempt 1"]
