@@ -30,23 +30,29 @@ def speaker(speak: str):
     return say
 
 
+def _session(given: list[str]) -> str:
+    """The session that it was told to begin or to go on with; else its own."""
+    told = (given[at + 1] for at, word in enumerate(given[:-1]) if word in SESSION_WORDS)
+    return next(told, ID)
+
+
 def _claude(words: str, outcome: str, given: list[str]) -> list[Event]:
     message = {"role": "assistant", "content": [{"type": "text", "text": words}]}
     limited = outcome == "rate_limit"
-    status = {"api_error_status": 429 if limited else None, "session_id": ID, "num_turns": 2}
+    status = {"api_error_status": 429 if limited else None, "session_id": _session(given), "num_turns": 2}
     cost = float(os.environ.get("COSTS_USD", "0.0016"))
     usage = {"usage": {"input_tokens": 200, "output_tokens": 40}, "total_cost_usd": cost}
     result = {"type": "result", "subtype": "success", "is_error": outcome != "ok", "result": words}
     if "stream-json" not in given:
         return [{**result, **status, **usage}]
-    start = {"type": "system", "subtype": "init", "cwd": os.getcwd(), "session_id": ID}
+    start = {"type": "system", "subtype": "init", "cwd": os.getcwd(), "session_id": _session(given)}
     error = {"error": outcome, "is_api_error_message": True} if limited else {}
-    answer = {"type": "assistant", "message": message, "session_id": ID, **error}
+    answer = {"type": "assistant", "message": message, "session_id": _session(given), **error}
     return [start, answer, {**result, **status, **usage}]
 
 
-def _codex(words: str, outcome: str, _given: list[str]) -> list[Event]:
-    start = [{"type": "thread.started", "thread_id": ID}, {"type": "turn.started"}]
+def _codex(words: str, outcome: str, given: list[str]) -> list[Event]:
+    start = [{"type": "thread.started", "thread_id": _session(given)}, {"type": "turn.started"}]
     if outcome != "ok":
         failed = {"type": "turn.failed", "error": {"message": words}}
         return [*start, {"type": "error", "message": words}, failed]
@@ -55,8 +61,8 @@ def _codex(words: str, outcome: str, _given: list[str]) -> list[Event]:
     return [*start, {"type": "item.completed", "item": item}, {"type": "turn.completed", "usage": usage}]
 
 
-def _opencode(words: str, outcome: str, _given: list[str]) -> list[Event]:
-    common = {"timestamp": int(time.time() * 1000), "sessionID": ID}
+def _opencode(words: str, outcome: str, given: list[str]) -> list[Event]:
+    common = {"timestamp": int(time.time() * 1000), "sessionID": _session(given)}
     if outcome != "ok":
         status = 429 if outcome == "rate_limit" else 401
         data = {"message": words, "statusCode": status, "isRetryable": status == 429}
@@ -85,6 +91,7 @@ FORMATS: dict[str, Any] = {
     "claude": _claude, "codex": _codex, "opencode": _opencode, "gemini": _gemini,
 }  # fmt: skip
 
+SESSION_WORDS = ("--session-id", "--resume", "resume", "--session")
 ID = "5df92de0-3eb5-4e5e-8bdf-29a36ee5dd32"
 _LIMITED = "This request would exceed your rate limit. Please try again later."
 # Exit status and words.

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from tests.sim.world import Act, World, reject
 
 from spec_kitty_orchestrator.errors import ExitCode
-from spec_kitty_orchestrator.report.events import AgentParked
+from spec_kitty_orchestrator.report.run_events import AgentParked
 
 NewWorld = Callable[..., World]
 TWO = ("claude-code", "codex")

@@ -223,6 +223,19 @@ def test_what_an_interrupted_reviewer_left_is_moved_away_and_the_review_made_aga
     assert len(single.asked("WP01", "implementation")) == 1
 
 
+def test_what_an_interrupted_reviewer_left_voids_no_approval_of_another(
+    single: World, moves: list[tuple[str, ...]]
+) -> None:
+    single.with_agents(review=("codex", "claude-code"), reviews_required=2)
+    single.agent_acts["claude-code"] = [Act(), Act(seconds=1000)]
+    with pytest.raises(Stopped):
+        single.orchestrate(stop_after=600)
+    paper(single).untracked[workspace(single)] = {"scratch.txt"}
+    assert single.orchestrate().exit_code is ExitCode.ACCEPTED
+    assert moves == [("scratch.txt",)]
+    assert single.asked("WP01", "review") == ["codex", "claude-code", "claude-code"]
+
+
 def test_a_commit_made_in_an_interrupted_review_goes_to_the_implementer(single: World) -> None:
     single.acts["WP01", "review"] = [Act(seconds=1000)]
     with pytest.raises(Stopped):

@@ -64,6 +64,16 @@ def test_what_others_blocked_is_named_with_the_command_that_goes_on_with_it(new_
     assert "retry WP02" in said(world)[-1]
 
 
+def test_what_is_not_asked_for_stays_blocked(new_world: NewWorld) -> None:
+    world = new_world("WP01", "WP02").with_agents(max_retries=0)
+    for wp_id in world.lanes():
+        world.acts[wp_id, "review"] = [reject("No.")]
+    assert world.orchestrate().exit_code is ExitCode.ATTENTION
+    world.flags, world.wishes = evolve(world.flags, only=("WP01",)), Asked(retry_blocked=True)
+    world.orchestrate()
+    assert world.lanes() == {"WP01": "done", "WP02": "blocked"}
+
+
 def test_what_a_person_blocked_after_all_is_theirs(single: World) -> None:
     """We had blocked it, they unblocked it, and blocked it again while an agent worked on it."""
     block(single)

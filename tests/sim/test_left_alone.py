@@ -21,7 +21,7 @@ from spec_kitty_orchestrator.mission import checks
 from spec_kitty_orchestrator.mission.outcome import Ended
 from spec_kitty_orchestrator.processes.attempt_log import LogNotWritten
 from spec_kitty_orchestrator.processes.starting import CommandNotStarted
-from spec_kitty_orchestrator.report.events import AgentDropped
+from spec_kitty_orchestrator.report.run_events import AgentDropped
 
 NewWorld = Callable[..., World]
 

@@ -15,7 +15,8 @@ from tests.sim.world import Act, Stopped, World
 from spec_kitty_orchestrator.agents.spec import Role
 from spec_kitty_orchestrator.errors import ExitCode
 from spec_kitty_orchestrator.processes.starting import CommandNotStarted, ProgramMissing
-from spec_kitty_orchestrator.report.events import AgentDropped, AgentParked, VerdictGiven, WaitingForAgents
+from spec_kitty_orchestrator.report.events import VerdictGiven, WaitingForAgents
+from spec_kitty_orchestrator.report.run_events import AgentDropped, AgentParked
 
 NewWorld = Callable[..., World]
 Befalls = Callable[[str], Act | None]

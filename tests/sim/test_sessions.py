@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import trio
 from attrs import evolve
 
 from spec_kitty_orchestrator.agents.spec import Role
@@ -145,11 +146,43 @@ def test_the_text_that_people_changed_meanwhile_is_told(single: World) -> None:
     assert "Do it in Rust." not in third.prompt
 
 
+@pytest.mark.parametrize("killed", [False, True])
+def test_a_changed_text_is_told_until_an_attempt_has_come_to_its_end_with_it(
+    single: World, killed: bool
+) -> None:
+    def edit() -> None:
+        (prompt,) = single.root.glob("kitty-specs/*/tasks/WP01*.md")
+        prompt.write_text("# WP01\n\nDo it in Rust.\n")
+
+    single.acts["WP01", "review"] = [evolve(reject("Mind the edge."), then=edit), reject("Once more.")]
+    single.acts["WP01", "implementation"] = [GOOD, Act(seconds=LONG)]
+    with pytest.raises(Stopped):
+        single.orchestrate(stop_after=500.0, killed=killed)
+    assert single.orchestrate().exit_code is ExitCode.ACCEPTED
+    _, cut_off, gone_on, last = made(single, "implementation")
+    assert cut_off.resumed
+    assert gone_on.resumed
+    assert "Do it in Rust." in cut_off.prompt
+    assert "Do it in Rust." in gone_on.prompt
+    assert "Do it in Rust." not in last.prompt
+
+
 def test_what_a_person_has_taken_back_is_begun_anew(single: World) -> None:
     single.acts["WP01", "implementation"] = [Act(seconds=LONG)]
     with pytest.raises(Stopped):
         single.orchestrate(stop_after=500.0)
     single.fake.wps["WP01"].update(lane=Lane.PLANNED.value, actor=None)
+    assert single.orchestrate().exit_code is ExitCode.ACCEPTED
+    assert [each.resumed for each in made(single, "implementation")] == [False, False]
+
+
+def test_so_is_what_a_person_takes_back_while_an_agent_is_at_it(single: World) -> None:
+    async def take_back() -> None:
+        await trio.sleep(500.0)
+        single.fake.wps["WP01"].update(lane=Lane.PLANNED.value, actor=None)
+
+    single.beside = take_back
+    single.acts["WP01", "implementation"] = [Act(seconds=LONG)]
     assert single.orchestrate().exit_code is ExitCode.ACCEPTED
     assert [each.resumed for each in made(single, "implementation")] == [False, False]
 

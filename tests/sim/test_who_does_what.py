@@ -129,6 +129,20 @@ def test_what_one_has_approved_is_not_enough_when_more_are_asked_for(single: Wor
     assert names(single, "WP01", Role.REVIEW) == [CODEX, CLAUDE]
 
 
+def test_what_was_approved_is_enough_when_fewer_are_asked_for(single: World) -> None:
+    """Also when nobody is left who has not approved it yet."""
+    two(single).agent_acts[CLAUDE] = [GOOD, Act(seconds=1000.0)]
+    with pytest.raises(Stopped):
+        single.orchestrate(stop_after=600.0)
+    single.with_agents(reviews_required=1, review=(CODEX,))
+    end = single.orchestrate()
+    assert end.exit_code is ExitCode.ACCEPTED
+    assert names(single, "WP01", Role.REVIEW) == [CODEX, CLAUDE]
+    record = single.remember().record("WP01")
+    assert (record.approved_by, record.approved_commit) == (CODEX, record.approvals[0].commit)
+    assert record.approved_commit[:12] in end.lines[1]
+
+
 def test_never_fewer_than_that_approve(single: World) -> None:
     two(single).with_agents(max_retries=0)
     single.agent_acts[CODEX] = [evolve(GOOD, verdict=None)]
@@ -164,11 +178,44 @@ def test_only_is_exactly_those_wherever_the_others_stand(tmp_path: Path) -> None
     assert {each.wp_id for each in world.attempts} == {"WP01"}
 
 
+@pytest.mark.parametrize("role", ["implementation", "review"])
+def test_what_is_not_asked_for_keeps_its_lane_with_the_work_that_is_in_it(tmp_path: Path, role: str) -> None:
+    """Another one would commit upon it, or be told to tidy it up."""
+    chain = {"WP01": (), "WP02": ("WP01",), "WP03": ("WP01",)}
+    world = make_world(tmp_path, chain, lanes=dict.fromkeys(chain, "a"))
+    world.acts["WP02", role] = [Act(seconds=1000.0)]
+    with pytest.raises(Stopped):
+        world.orchestrate(stop_after=600.0)
+    before = world.lanes()
+    assert before["WP03"] == "planned"
+    world.flags = evolve(world.flags, only=("WP03",))
+    end = world.orchestrate()
+    assert world.lanes() == before
+    assert f"WP03 planned: waits for WP02 ({before['WP02']}), which has their lane" in end.lines[-1]
+    world.flags = evolve(world.flags, only=("WP02", "WP03"))
+    assert world.orchestrate().exit_code is ExitCode.ACCEPTED
+    assert len(names(world, "WP02", Role.IMPLEMENTATION)) == (2 if role == "implementation" else 1)
+
+
 def test_all_that_is_left_being_asked_for_the_mission_is_accepted(tmp_path: Path) -> None:
     world = make_world(tmp_path, {"WP01": (), "WP02": ()})
     world.stand("WP02", "done")
     world.flags = evolve(world.flags, only=("WP01",))
     assert world.orchestrate().exit_code is ExitCode.ACCEPTED
+
+
+def test_what_somebody_else_called_done_under_an_agent_at_work_is_not_said_to_be_done(tmp_path: Path) -> None:
+    world = make_world(tmp_path, {"WP01": (), "WP02": ()})
+
+    def call_it_done() -> None:
+        world.fake.wps["WP01"]["lane"] = "done"
+
+    world.acts["WP01", "implementation"] = [Act(then=call_it_done)]
+    world.flags = evolve(world.flags, only=("WP01",))
+    end = world.orchestrate()
+    assert end.exit_code is ExitCode.ATTENTION
+    assert end.lines[0] == f"mission {world.fake.slug} is not finished:"
+    assert end.lines[1] == "  WP01 done: moved to done by someone else while we worked on it"
 
 
 def test_what_was_asked_for_and_is_blocked_is_not_done(tmp_path: Path) -> None:

@@ -17,13 +17,8 @@ from spec_kitty_orchestrator.errors import ExitCode
 from spec_kitty_orchestrator.processes.ending import EndedBy
 from spec_kitty_orchestrator.processes.identity import ProcessIdentity
 from spec_kitty_orchestrator.processes.orphans import RUN_MARKER
-from spec_kitty_orchestrator.report.events import (
-    AgentDropped,
-    AgentParked,
-    Notice,
-    VerdictGiven,
-    WaitingForAgents,
-)
+from spec_kitty_orchestrator.report.events import Notice, VerdictGiven, WaitingForAgents
+from spec_kitty_orchestrator.report.run_events import AgentDropped, AgentParked
 from spec_kitty_orchestrator.run.state import RunStore
 
 NewWorld = Callable[..., World]

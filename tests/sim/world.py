@@ -136,7 +136,44 @@ class PaperRepository:
     async def resolve(self, repo_root: Path, ref: str) -> str | None:
         """The last commit of a branch."""
         await trio.lowlevel.checkpoint()
-        return self.paper.commits.get(ref, [None])[-1]
+        return self.paper.commits.get(ref.removeprefix("refs/heads/"), [None])[-1]
+
+    async def look_at(self, repo_root: Path) -> Evidence:
+        """The primary checkout."""
+        await trio.lowlevel.checkpoint()
+        branch = self.paper.checked_out
+        return Evidence(
+            self.paper.commits[branch][-1], branch, self._left(repo_root, changed=True), (), False
+        )
+
+    async def is_locked(self, repo_root: Path) -> bool:
+        """Never."""
+        await trio.lowlevel.checkpoint()
+        return False
+
+    async def both_changed(self, repo_root: Path, one: str, other: str) -> tuple[str, ...]:
+        """On paper there are no files."""
+        await trio.lowlevel.checkpoint()
+        return ()
+
+    async def holds_work(self, repo_root: Path, ref: str, commit: str, since: str) -> bool:
+        """Only as the commit itself."""
+        return await self.is_in(repo_root, ref, commit)
+
+    async def uncommitted(self, repo_root: Path, branch: str) -> tuple[str, ...]:
+        """What is left in the workspace of a branch."""
+        await trio.lowlevel.checkpoint()
+        path = repo_root / ".worktrees" / branch.removeprefix("kitty/mission-")
+        return (*self._left(path, changed=True), *self._left(path, changed=False))
+
+    async def has_remote(self, repo_root: Path, name: str) -> bool:
+        """None, ever."""
+        await trio.lowlevel.checkpoint()
+        return False
+
+    def _left(self, path: Path, *, changed: bool) -> tuple[str, ...]:
+        left = self.paper.changed if changed else self.paper.untracked
+        return tuple(sorted(left.get(path, ())))
 
 
 class Stopped(Exception):

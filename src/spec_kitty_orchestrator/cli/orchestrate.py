@@ -37,6 +37,7 @@ FLAGS = (
     ("--max-concurrent", int, "Work packages with an agent at work at once."),
     ("--only", WpIds(), "These work packages and no others."),
     ("--until", str, "This work package and all that it depends on, and no others."),
+    ("--merge/--no-merge", bool, "Merge the mission once it is accepted."),
     ("--max-cost-usd", float, "What the run may cost; what is begun finishes."),
     ("--max-runtime-seconds", float, "How long it may last; what is begun finishes."),
 )
@@ -47,7 +48,8 @@ def flag_options(*defaults: str) -> Callable[[Callable[..., Any]], Callable[...,
 
     def add(command: Callable[..., Any]) -> Callable[..., Any]:
         for (name, kind, words), default in reversed([*zip(FLAGS, defaults, strict=True)]):
-            command = click.option(name, type=kind, help=f"{words}  [default: {default}]")(command)
+            told = f"{words}  [default: {default}]"
+            command = click.option(name, type=kind, default=None, help=told)(command)
         return command
 
     return add
@@ -55,7 +57,7 @@ def flag_options(*defaults: str) -> Callable[[Callable[..., Any]], Callable[...,
 
 @click.command("orchestrate", short_help="Take a mission from planned to accepted.")
 @click.option("--mission", required=True, help="Slug, id or short id of the mission.")
-@flag_options("claude-code", "claude-code", "4", "all", "all", "none", "none")
+@flag_options("claude-code", "claude-code", "4", "all", "all", "no", "none", "none")
 @click.option("--actor", default=DEFAULT_ACTOR, show_default=True, help="Who we are to the host.")
 @repo_root_option
 @click.option("--dry-run", is_flag=True, help="Check everything and print the plan; write nothing.")

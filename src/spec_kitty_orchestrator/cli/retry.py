@@ -17,7 +17,7 @@ from .resume import actor_option, go_on, mission_option, run_to_go_on_with
 @click.option("--feedback", default="", metavar="TEXT", help="What its implementer is told.")
 @click.option("--agent", metavar="ID", help="Who is asked first to implement it, until it is handed over.")
 @mission_option
-@flag_options(*["as before"] * 7)
+@flag_options(*["as before"] * 8)
 @actor_option
 @repo_root_option
 @click.pass_context

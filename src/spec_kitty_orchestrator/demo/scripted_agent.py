@@ -32,20 +32,25 @@ from pathlib import Path
 from typing import Any
 
 Act = dict[str, Any]
+_BLOCK = r"^<work-package-(\w+) .*$"
 Say = Callable[[str, str, "list[str]"], int]
 
 
 class Prompt:
     """What the agent reads out of its prompt; the sentences are those of the package's `prompts.py`."""
 
-    def __init__(self, text: str) -> None:
-        head, mark, rest = re.split(r"^<work-package-(\w+) .*$", text, maxsplit=1, flags=re.MULTILINE)
-        self.body = rest.partition(f"</work-package-{mark}>")[0]
+    def __init__(self, text: str, remembered: Callable[[str, str], str]) -> None:
+        head, *block = re.split(_BLOCK, text, maxsplit=1, flags=re.MULTILINE)
         self.wp_id, self.mission = _find(r"^Work package: (\S+) of mission (\S+)$", head)
         self.folder = Path(_find(r"^Your folder: (.+)$", head)[0])
         self.reference = _find(r"^Review reference: (\S+)$", head)[0]
-        self.host = shlex.split(_find(r"^\s*(.+) agent tasks mark-status ", head)[0])
         self.role = "review" if self.reference else "implementation"
+        if not block:  # it goes on with what it knows
+            before = remembered(self.wp_id, self.role)
+            head, *block = re.split(_BLOCK, before, maxsplit=1, flags=re.MULTILINE)
+        mark, rest = block
+        self.body = rest.partition(f"</work-package-{mark}>")[0]
+        self.host = shlex.split(_find(r"^\s*(.+) agent tasks mark-status ", head)[0])
 
     def listed(self, key: str) -> list[str]:
         """A list of the work package's front matter, `key: [a, b]` or one `- a` on each line."""
@@ -71,8 +76,10 @@ def main(argv: list[str], say: Say) -> int:
         print("1.0.0 (scripted)")
         return 0
     text = sys.stdin.read()
-    prompt, script = Prompt(text), json.loads(options.script.read_text(encoding="utf-8"))
-    attempt = _record(script, options, prompt, text, given)
+    script = json.loads(options.script.read_text(encoding="utf-8"))
+    state = Path(script.get("state") or f"{options.script}.state")
+    prompt = Prompt(text, lambda *whose: _remembered(state, options.name, *whose))
+    attempt = _record(state, options.name, prompt, text, given)
     acts = (script.get(prompt.wp_id) or script.get("default") or {}).get(prompt.role) or [{}]
     act: Act = acts[min(attempt, len(acts)) - 1]
     _misbehave(act, prompt)
@@ -84,13 +91,19 @@ def main(argv: list[str], say: Say) -> int:
     return int(act.get("exit", 0))
 
 
-def _record(script: Act, options: argparse.Namespace, prompt: Prompt, text: str, given: list[str]) -> int:
+def _remembered(state: Path, name: str, wp_id: str, role: str) -> str:
+    """The last prompt that told this agent all of a work package."""
+    prompts = sorted(state.glob(f"{name}-{wp_id}-{role}-*.prompt.md"), key=os.path.getmtime, reverse=True)
+    told = (path.read_text(encoding="utf-8") for path in prompts)
+    return next(text for text in told if re.search(_BLOCK, text, re.MULTILINE))
+
+
+def _record(state: Path, agent: str, prompt: Prompt, text: str, given: list[str]) -> int:
     """Keeps what was received and returns the attempt's number, counted from what is there already."""
-    state = Path(script.get("state") or f"{options.script}.state")
     state.mkdir(parents=True, exist_ok=True)
     number = 1
     while True:
-        name = f"{options.name}-{prompt.wp_id}-{prompt.role}-{number}"
+        name = f"{agent}-{prompt.wp_id}-{prompt.role}-{number}"
         try:
             with open(state / f"{name}.prompt.md", "x", encoding="utf-8") as file:
                 file.write(text)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import trio
-from attrs import frozen
+from attrs import evolve, frozen
 
 from ..errors import ExitCode, HostError
 from ..host.contract.lanes import Lane
@@ -13,6 +13,7 @@ from ..host.contract.payloads import AcceptMission
 from ..host.errors import AcceptanceImpossible, HostRefused, MissionNotReady
 from ..report.events import Notice
 from .context import PROGRAM, RunContext
+from .merging import merge_mission
 from .outcome import Ended, Outcome
 from .patience import FIRST_PAUSE_SECONDS, HOST, Patience
 from .records import WpRecord
@@ -27,10 +28,15 @@ GRAVEST_FIRST = (
 
 @frozen
 class MissionEnd:
-    """How a run ended: the program's exit code, and what a person must know, one line each."""
+    """How a run ended: the program's exit code, and what a person must know, one line each.
+
+    Attributes:
+        is_accepted: the host has accepted the mission, whatever became of merging it.
+    """
 
     exit_code: ExitCode
     lines: tuple[str, ...]
+    is_accepted: bool = False
 
     def with_left(self, left: tuple[str, ...]) -> MissionEnd:
         """The same end with processes that still run and cannot be ended: that needs attention."""
@@ -38,11 +44,13 @@ class MissionEnd:
             return self
         code = self.exit_code or ExitCode.ATTENTION
         line = f"still running, and not to be ended by us: {', '.join(left)}; see whose they are, end them"
-        return MissionEnd(code, (*self.lines, line))
+        return evolve(self, exit_code=code, lines=(*self.lines, line))
 
 
 async def accept(run: RunContext, lanes: Mapping[str, Lane], unproven: Mapping[str, str]) -> MissionEnd:
     """Accepts a mission whose work packages are all approved or done, unless there is no proof for some.
+
+    Then it is merged, if that is asked for; also where the host can accept it only after that.
 
     Args:
         unproven: those that somebody else moved there while an agent of ours was at work, and how.
@@ -65,11 +73,45 @@ async def accept(run: RunContext, lanes: Mapping[str, Lane], unproven: Mapping[s
     except HostRefused as refusal:
         return _attention(f"mission {mission} was not accepted: {refusal}")
     except AcceptanceImpossible as crash:
-        said = f"mission {mission}: all {len(lanes)} work packages are done, but the host cannot accept it"
-        after = f"once it is merged, the host can accept it: {PROGRAM} orchestrate --mission {mission}"
-        return _attention(f"{said}; {_merge(mission)}", f"  {crash.message}", *_judged(run, lanes), after)
-    said = f"mission {mission} accepted: {len(accepted.accepted_wps)} work packages; {_merge(mission)}"
-    return MissionEnd(ExitCode.ACCEPTED, (said, *_judged(run, lanes)))
+        return await _merged_first(run, lanes, crash)
+    said, judged = (
+        f"mission {mission} accepted: {len(accepted.accepted_wps)} work packages",
+        _judged(run, lanes),
+    )
+    if not run.settings.merge.when_accepted:
+        return MissionEnd(ExitCode.ACCEPTED, (f"{said}; {_merge(mission)}", *judged), is_accepted=True)
+    merged = await merge_mission(run, lanes)
+    lines = [said, *judged, *merged.lines]
+    if merged.is_in and not merged.was_before:
+        # What the host wrote down of it lay in the checkout, and its merge puts that back (3.2.7).
+        try:
+            await _accepted(run)
+        except (HostRefused, AcceptanceImpossible) as problem:
+            lines.append(f"  the host did not accept it once more after the merge: {problem}")
+    code = ExitCode.ACCEPTED if merged.is_good else ExitCode.ATTENTION
+    return MissionEnd(code, tuple(lines), is_accepted=True)
+
+
+async def _merged_first(
+    run: RunContext, lanes: Mapping[str, Lane], crash: AcceptanceImpossible
+) -> MissionEnd:
+    """The end of a mission of which the host can record the acceptance only once it is merged."""
+    mission, judged = run.host.mission, _judged(run, lanes)
+    said = f"mission {mission}: all {len(lanes)} work packages are done, but the host cannot accept it"
+    after = f"once it is merged, the host can accept it: {PROGRAM} orchestrate --mission {mission}"
+    if not run.settings.merge.when_accepted:
+        return _attention(f"{said}; {_merge(mission)}", f"  {crash.message}", *judged, after)
+    merged = await merge_mission(run, lanes)
+    if not merged.is_in:
+        return _attention(f"{said}:", f"  {crash.message}", *judged, *merged.lines)
+    try:
+        accepted = await _accepted(run)
+    except (HostRefused, AcceptanceImpossible) as problem:
+        words = f"  the host did not accept it after that either: {problem}"
+        return _attention(f"{said}:", *judged, *merged.lines, words)
+    said = f"mission {mission} accepted, once it was merged: {len(accepted.accepted_wps)} work packages"
+    code = ExitCode.ACCEPTED if merged.is_good else ExitCode.ATTENTION
+    return MissionEnd(code, (said, *judged, *merged.lines), is_accepted=True)
 
 
 async def _accepted(run: RunContext) -> AcceptMission:
@@ -147,5 +189,15 @@ async def _lost_commits(run: RunContext, lanes: Mapping[str, Lane]) -> dict[str,
             if await run.repository.is_in(run.repo_root, ref, record.approved_commit):
                 break
         else:
-            lost[wp_id] = f"its approved commit {record.approved_commit} is not in {record.branch}"
+            if not await _was_merged(run, record.approved_commit):
+                lost[wp_id] = f"its approved commit {record.approved_commit} is not in {record.branch}"
     return lost
+
+
+async def _was_merged(run: RunContext, commit: str) -> bool:
+    """By a run of ours, as another commit; of one that was cut off meanwhile the target tells."""
+    merge = run.merge()
+    if merge is None or commit not in merge.commits:
+        return False
+    ref = f"refs/heads/{merge.target}"
+    return merge.is_done or await run.repository.holds_work(run.repo_root, ref, commit, merge.before)

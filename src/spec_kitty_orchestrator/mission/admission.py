@@ -79,6 +79,13 @@ class Admission:
             self.run.turns.give_back(wp_id)
         self._probe = None if self._probe == wp_id else self._probe
 
+    def keep_lanes(self) -> None:
+        """Those with work in their workspace keep their lane also when they are not asked for."""
+        for wp_id in self.view.lanes.keys() - (self.run.wanted or self.view.lanes.keys()):
+            record = self.run.record(wp_id)
+            if record.branch is not None and place_in_lane(record, self.view.lanes[wp_id]) == 0:
+                self.run.turns.take(record.branch, wp_id)
+
     def may_share_a_lane(self, wp_id: str) -> bool:
         """Its lane is not known, and may be that of one that has begun."""
         if self.run.record(wp_id).branch is not None:

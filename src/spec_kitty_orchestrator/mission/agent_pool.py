@@ -16,7 +16,8 @@ from attrs import define, evolve, field
 
 from ..agents.failure import Failure
 from ..agents.spec import FailureKind
-from ..report.events import AgentDropped, AgentParked, Event
+from ..report.events import Event
+from ..report.run_events import AgentDropped, AgentParked
 from .rules import LONGEST_REST_SECONDS, Availability, Rest, rest_seconds
 
 LOOK_SECONDS = 30.0

@@ -28,7 +28,8 @@ async def carry_out(asked: Asked, run: RunContext, mission: MissionState) -> Mis
         the mission as it stands then. One that cannot be unblocked is told, and stays where it is.
     """
     lanes = {found.wp_id: found.lane for found in mission.work_packages}
-    blocked = [wp_id for wp_id, lane in lanes.items() if lane is Lane.BLOCKED]
+    wanted = lanes.keys() if run.wanted is None else run.wanted
+    blocked = [wp_id for wp_id, lane in lanes.items() if lane is Lane.BLOCKED and wp_id in wanted]
     ours = [wp_id for wp_id in blocked if run.record(wp_id).blocked] if asked.retry_blocked else []
     for wp_id in dict.fromkeys((*asked.wp_ids, *ours)):
         run.record(wp_id).forget_failures()

@@ -164,9 +164,9 @@ def _open_record(run: RunContext, attempt: Attempt) -> AttemptRecord:
         number += 1
     path = str(log.relative_to(run.repo_root))
     record = AttemptRecord(attempt.role, attempt.agent.agent_id, number, path, started_at=utc_now())
-    work_package.sessions.pop(attempt.role, None)
+    before = work_package.sessions.pop(attempt.role, None)
     if (session := attempt.session) is not None:
-        work_package.sessions[attempt.role] = evolve(session, cut_off=True)  # until it has come to its end
+        work_package.sessions[attempt.role] = session.under_way(before)
         record.session_id, record.continued = session.session_id, session.resumed
     work_package.attempts.append(record)
     run.save(attempt.wp_id)
@@ -202,6 +202,8 @@ def _keep_session(run: RunContext, attempt: Attempt, result: AttemptResult) -> N
     sessions = run.record(attempt.wp_id).sessions
     kept = sessions.pop(attempt.role, None)
     if kept is not None and (left := kept.after(result.failure, result.transcript)) is not None:
+        if result.failure is None and attempt.session is not None:
+            left = evolve(left, told=attempt.session.told)
         sessions[attempt.role] = evolve(left, session_id=left.session_id or result.transcript.session_id)
     run.save(attempt.wp_id)
 

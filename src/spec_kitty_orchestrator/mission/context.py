@@ -29,7 +29,7 @@ from .agent_pool import AgentPool
 from .budget import Budget
 from .claims import Claims
 from .evidence import Repository
-from .records import WpRecord
+from .records import MergeRecord, WpRecord
 from .rules import Rest
 from .slots import Slots
 from .turns import Turns
@@ -68,6 +68,8 @@ class RunContext:
         budget: what the run may still cost, and how long it may still last.
         repository: reads what is committed.
         wanted: the work packages that are asked for; None: all.
+        merge: the last merge of the mission that was begun, by this run or one before it.
+        note_merge: keeps that.
         left: what nobody could end of what was started beside the attempts, each as "pid name".
         prepared: the workspaces in which `setup:` has been run; `left_by_setup`: what it must not leave.
         jitter: a number between 0 and 1, to spread retries apart.
@@ -90,6 +92,8 @@ class RunContext:
     slots: Slots
     notes: Notes
     wanted: frozenset[str] | None = None
+    merge: Callable[[], MergeRecord | None] = lambda: None
+    note_merge: Callable[[MergeRecord], None] = lambda _: None
     turns: Turns = field(factory=Turns)
     left: list[str] = field(factory=list)
     prepared: set[Path] = field(factory=set)

@@ -16,9 +16,9 @@ import trio
 from attrs import field, frozen
 
 from ..errors import WorkspaceError
-from ..host.workspace import Workspace, still_intact
+from ..host.workspace import LANE_BRANCHES, Workspace, still_intact
 from ..worktree.files import Files
-from ..worktree.history import open_history
+from ..worktree.history import BRANCHES, History, open_history, worktrees_of
 
 LOOK_SECONDS = 300.0
 """For one look: the largest repositories take seconds, and a file system that hangs must not hold us."""
@@ -80,6 +80,48 @@ class Repository(Protocol):
             WorkspaceError: the repository cannot be read.
         """
 
+    async def look_at(self, repo_root: Path) -> Evidence:
+        """What is there now in the primary checkout; nothing is asked about a commit.
+
+        Raises:
+            WorkspaceError: the repository cannot be read.
+        """
+
+    async def is_locked(self, repo_root: Path) -> bool:
+        """Whether the primary checkout's index is locked: another git is at work there, or was killed.
+
+        Raises:
+            WorkspaceError: the repository cannot be read.
+        """
+
+    async def both_changed(self, repo_root: Path, one: str, other: str) -> tuple[str, ...]:
+        """The files that two branches have both changed since they parted, unless in the same way.
+
+        Raises:
+            WorkspaceError: the repository cannot be read.
+        """
+
+    async def holds_work(self, repo_root: Path, ref: str, commit: str, since: str) -> bool:
+        """Whether a ref has each file as a commit made it since that parted from the commit `since`.
+
+        Raises:
+            WorkspaceError: the repository cannot be read.
+        """
+
+    async def uncommitted(self, repo_root: Path, branch: str) -> tuple[str, ...]:
+        """What lies in the worktree of a lane's branch that nobody has committed; nothing without one.
+
+        Raises:
+            WorkspaceError: the repository cannot be read.
+        """
+
+    async def has_remote(self, repo_root: Path, name: str) -> bool:
+        """Whether the repository's config names such a remote.
+
+        Raises:
+            WorkspaceError: the repository cannot be read.
+        """
+
 
 @frozen
 class GitRepository:
@@ -95,6 +137,24 @@ class GitRepository:
 
     async def resolve(self, repo_root: Path, ref: str) -> str | None:
         return await self._in_thread(repo_root, lambda: _resolve(repo_root, ref))
+
+    async def look_at(self, repo_root: Path) -> Evidence:
+        return await self._in_thread(repo_root, lambda: _look_at(repo_root))
+
+    async def is_locked(self, repo_root: Path) -> bool:
+        return await self._in_thread(repo_root, lambda: os.path.lexists(repo_root / ".git" / "index.lock"))
+
+    async def both_changed(self, repo_root: Path, one: str, other: str) -> tuple[str, ...]:
+        return await self._in_thread(repo_root, lambda: _both_changed(repo_root, one, other))
+
+    async def holds_work(self, repo_root: Path, ref: str, commit: str, since: str) -> bool:
+        return await self._in_thread(repo_root, lambda: _holds_work(repo_root, ref, commit, since))
+
+    async def uncommitted(self, repo_root: Path, branch: str) -> tuple[str, ...]:
+        return await self._in_thread(repo_root, lambda: _uncommitted(repo_root, branch))
+
+    async def has_remote(self, repo_root: Path, name: str) -> bool:
+        return await self._in_thread(repo_root, lambda: _has_remote(repo_root, name))
 
     async def _in_thread(self, path: Path, ask: Callable[[], _T]) -> _T:
         with trio.move_on_after(LOOK_SECONDS):
@@ -127,16 +187,26 @@ def _told(path: Path, ask: Callable[[], _T]) -> _T:
 def _look(workspace: Workspace, since: str | None) -> Evidence:
     still_intact(workspace)
     with open_history(workspace.git_dir, workspace.common_git_dir) as history:
-        files = Files(history, os.fsencode(workspace.path), workspace.git_dir)
-        branch, head = history.head()
-        changed, untracked = files.compared_with(head).status()
-        return Evidence(
-            head,
-            branch,
-            tuple(map(os.fsdecode, changed)),
-            tuple(map(os.fsdecode, untracked)),
-            bool(head and since) and history.is_beyond(head, str(since)),
-        )
+        return _seen(history, workspace.path, workspace.git_dir, since)
+
+
+def _look_at(repo_root: Path) -> Evidence:
+    git = repo_root / ".git"
+    with open_history(git) as history:
+        return _seen(history, repo_root, git, None)
+
+
+def _seen(history: History, path: Path, git_dir: Path, since: str | None) -> Evidence:
+    files = Files(history, os.fsencode(path), git_dir)
+    branch, head = history.head()
+    changed, untracked = files.compared_with(head).status()
+    return Evidence(
+        head,
+        branch,
+        tuple(map(os.fsdecode, changed)),
+        tuple(map(os.fsdecode, untracked)),
+        bool(head and since) and history.is_beyond(head, str(since)),
+    )
 
 
 def _is_in(repo_root: Path, ref: str, commit: str) -> bool:
@@ -148,3 +218,38 @@ def _is_in(repo_root: Path, ref: str, commit: str) -> bool:
 def _resolve(repo_root: Path, ref: str) -> str | None:
     with open_history(repo_root / ".git") as history:
         return history.resolve(ref)
+
+
+def _uncommitted(repo_root: Path, branch: str) -> tuple[str, ...]:
+    git = repo_root / ".git"
+    for own in worktrees_of(git):
+        with open_history(own.git_dir, git) as history:
+            is_its = own.path.name == branch.removeprefix(LANE_BRANCHES)
+            if (is_its or history.head()[0] == branch) and own.path.is_dir():
+                seen = _seen(history, own.path, own.git_dir, None)
+                return (*seen.changed, *seen.untracked)
+    return ()
+
+
+def _has_remote(repo_root: Path, name: str) -> bool:
+    with open_history(repo_root / ".git") as history:
+        return history.has_remote(name)
+
+
+def _both_changed(repo_root: Path, one: str, other: str) -> tuple[str, ...]:
+    with open_history(repo_root / ".git") as history:
+        tips = [history.named(f"{BRANCHES}{branch}") for branch in (one, other)]
+        base = history.common_ancestor(*tips)
+        here, there = (history.changed_since(base, tip) for tip in tips)
+        both = (path for path in here.keys() & there.keys() if here[path] != there[path])
+        return tuple(sorted(map(os.fsdecode, both)))
+
+
+def _holds_work(repo_root: Path, ref: str, commit: str, since: str) -> bool:
+    with open_history(repo_root / ".git") as history:
+        tip = history.named(ref)
+        if not tip or not history.is_commit(commit):
+            return False
+        made = history.changed_since(history.common_ancestor(since, commit), commit)
+        there = history.content(tip)
+        return all(there.get(path) == held for path, held in made.items())

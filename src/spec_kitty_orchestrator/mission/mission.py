@@ -246,6 +246,7 @@ class Mission:
                 self.run.events.emit(LaneChanged(wp_id, found.lane.value, by_us=by_us))
                 self._lift()
         self._forget_gone(look)
+        self.admission.keep_lanes()
 
     def _forget_gone(self, look: Look) -> None:
         """What people took out of the mission; one in flight hears of it at its next call."""
@@ -291,7 +292,8 @@ class Mission:
                 self.run.events.emit(WpLeft(wp_id, outcome.reason))
         lanes, wanted = self.view.lanes, self.run.wanted or frozenset()
         done = [wp_id for wp_id in lanes if wp_id in wanted]
-        if not all(lanes[wp_id].is_accepted for wp_id in done):
+        if not all(lanes[wp_id].is_accepted and wp_id not in self.unproven for wp_id in done):
             done = []
-        left = what_is_left(self.run, self.view, self.outcomes)
+        left = [f"  {wp_id} {lanes[wp_id].value}: {why}" for wp_id, why in self.unproven.items()]
+        left += what_is_left(self.run, self.view, self.outcomes)
         return unfinished(self.run, self.outcomes, left, done)

@@ -6,7 +6,7 @@ work package's record, and nobody else does.
 
 from __future__ import annotations
 
-from attrs import define, evolve, field
+from attrs import define, evolve, field, frozen
 
 from ..agents.spec import Role
 from ..agents.transcript import Usage
@@ -47,6 +47,21 @@ class AttemptRecord:
     def failed(self) -> bool:
         """It ended, and what it was made for was not reached."""
         return self.outcome not in (None, SUCCEEDED, INTERRUPTED)
+
+
+@frozen
+class MergeRecord:
+    """A merge of the mission: noted before the host is asked, since what it does may be known by nobody.
+
+    Attributes:
+        target: the branch; `before`: its tip until then.
+        commits: those that were approved, which it holds once it `is_done`, itself or what was made of them.
+    """
+
+    target: str
+    before: str
+    commits: tuple[str, ...]
+    is_done: bool = False
 
 
 @define
@@ -166,6 +181,8 @@ class WpRecord:
         self.holds_review = self.blocked = False
         self.finished_by = self.verdict = None
         self.approvals = []
+        if lane is Lane.PLANNED:
+            self.sessions = {}
         self.last_error = how
 
     def forgive(self) -> None:

@@ -84,24 +84,31 @@ class Reviewing:
             await self.picker.cope_with(role, agent, failure)
 
     async def _given_verdict(self) -> Reviewed | None:
-        """A verdict that the host has not heard of yet; an approval only while its commit is still there."""
-        given, self.record.verdict = self.record.verdict, None
-        if (
-            given is None
-            or self.standing.lane is not Lane.IN_REVIEW
-            or given.agent not in self.run.agents.known
-        ):
+        """A verdict that the host has not heard of yet; an approval only while its commit is still there.
+
+        Approvals that were too few may be enough by the settings of today.
+        """
+        record = self.record
+        said = [*record.approvals, *([record.verdict] if record.verdict is not None else [])]
+        record.verdict = None
+        known = [each for each in said if each.agent in self.run.agents.known]
+        if not known or self.standing.lane is not Lane.IN_REVIEW:
             return None
-        if given.said.approved:
+        if (given := known[-1]).said.approved:
             await self._void_what_is_old()
-            if given not in self.record.approvals or not self._are_enough(self.record.approvals):
+            if given not in record.approvals or not self._are_enough(record.approvals):
                 return None
-        self.record.verdict = given
+            record.approved_commit, record.approved_by = given.commit, given.agent
+        record.verdict = given
         return given
 
     async def _void_what_is_old(self) -> None:
-        """An approval counts only while its commit is what is there, and nothing else is."""
+        """An approval counts only while its commit is what is there, and nothing else is.
+
+        What a later review left behind when it was cut off is no reason to have it given again.
+        """
         if approvals := self.record.approvals:
+            await self.bench.clear_away("an interrupted review")
             seen = await self.bench.look()
             branch = self.bench.workspace.branch
             if (seen.commit, seen.branch, seen.is_clean) != (approvals[-1].commit, branch, True):

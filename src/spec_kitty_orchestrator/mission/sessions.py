@@ -40,7 +40,8 @@ class KeptSession:
     Attributes:
         agent: its name in the settings; `model`: what it was asked for.
         place: the workspace's path. In another folder some would work in the old one.
-        told: a digest of the texts of others that the agent was given last.
+        told: a digest of the texts of others that the agent was given last; empty while it is not known
+            whether it got to read them.
         commit: the one that a reviewer judges; empty for an implementer.
         session_id: None until the agent has told it.
         resumed: its last attempt went on with it.
@@ -62,6 +63,11 @@ class KeptSession:
     def in_session(self) -> InSession:
         """What the agent's command line says of it."""
         return InSession(self.session_id, self.resumed)
+
+    def under_way(self, before: KeptSession | None) -> KeptSession:
+        """What is known of it until its attempt has come to its end; `before`: until now."""
+        is_new = self.resumed and before is not None and before.told != self.told
+        return evolve(self, cut_off=True, told="" if is_new else self.told)
 
     def after(self, failure: Failure | None, transcript: Transcript) -> KeptSession | None:
         """What is left of it when an attempt has ended; None: nobody must go on with it."""

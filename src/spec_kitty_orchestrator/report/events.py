@@ -250,30 +250,6 @@ class WpLeft(WpEvent):
 
 
 @frozen
-class AgentDropped(Event):
-    agent: str
-    reason: str
-
-    @property
-    def line(self) -> str:
-        return f"{self.agent} is out for this run: {self.reason}"
-
-
-@frozen
-class AgentParked(Event):
-    """`kind` is the failure kind; told when it is news, and when the rests grow."""
-
-    agent: str
-    seconds: float
-    kind: str
-    reason: str
-
-    @property
-    def line(self) -> str:
-        return f"{self.agent} rests for {self.seconds:.0f} s ({self.kind}): {self.reason}"
-
-
-@frozen
 class Notice(Event):
     """Something that a person should know and that changes nothing."""
 

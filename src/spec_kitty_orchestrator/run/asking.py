@@ -29,7 +29,9 @@ def check_asked_agent(asked: Asked, settings: Settings, agents: Mapping[str, Age
             f"--agent: {asked.agent} is not installed (not on PATH)",
             remedy="install it, or name another one; `spec-kitty-orchestrator agents` shows what is here",
         )
-    with_it = evolve(settings, agents=evolve(settings.agents, implementation=(asked.agent,)))
+    # It is asked as it is named, whatever model others are asked with for a single work package.
+    alone = evolve(settings.agents, implementation=(asked.agent,), by_work_package={})
+    with_it = evolve(settings, agents=alone)
     if problems := problems_of(with_it):
         raise UsageError(f"--agent: with {asked.agent}, {problems[0].at('')}")
 

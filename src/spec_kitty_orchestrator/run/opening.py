@@ -20,6 +20,8 @@ from ..host.contract.payloads import MissionState
 from ..host.coordination import shortcoming
 from ..host.program import HostEndpoint, find_host_binary
 from ..mission.context import AgentKit, policy_for
+from ..mission.evidence import GitRepository
+from ..mission.merging import obstacles
 from ..processes.agent_process import RunAgent
 from ..processes.open_files import most_open_files, open_files_for
 from ..settings.cast import Part, parts
@@ -121,6 +123,7 @@ async def check_everything(request: Request) -> Opened:
         check_part(part, agents)
         for agent in part.names:
             policy_for(agents[agent], part.role)
+    await check_merge(settings, request.repo_root)
     binary = find_host_binary(settings.host.binary, request.environ)
     endpoint = HostEndpoint(binary, request.repo_root, settings.host.timeout_seconds, request.environ)
     host = HostClient(endpoint, request.mission, request.actor)
@@ -130,6 +133,17 @@ async def check_everything(request: Request) -> Opened:
     check_named_work_packages(settings.agents, mission)
     wanted = wanted_of(request.flags, request.asked, mission)
     return Opened(request, settings, agents, host, mission, contract, wanted)
+
+
+async def check_merge(settings: Settings, repo_root: Path) -> None:
+    """Raises UsageError when a merge is asked for that would fail as things are."""
+    if not settings.merge.when_accepted:
+        return
+    if found := await obstacles(GitRepository(), repo_root, settings.merge):
+        raise UsageError(
+            f"the mission could not be merged: {'; '.join(found)}",
+            remedy="mend that, or run without --merge (merge.when_accepted)",
+        )
 
 
 async def ask_host(host: HostClient) -> tuple[str, MissionState]:
@@ -187,9 +201,11 @@ def _agent(spec: AgentSpec, name: str, choice: AgentChoice, environ: Mapping[str
 
 
 def check_part(part: Part, agents: Mapping[str, Agent]) -> None:
-    """Raises NoAgentCanWork when none of those who are named for a role is installed."""
-    if not any(agents[agent].program for agent in part.names):
+    """Raises NoAgentCanWork when too few of those who are named for a role are installed."""
+    missing = [agent for agent in part.names if not agents[agent].program]
+    if len(part.names) - len(missing) < part.needed:
+        needed = f", and it takes {part.needed}" if part.needed > 1 else ""
         raise NoAgentCanWork(
-            f"{'.'.join(map(str, part.path))}: {', '.join(part.names)}: not installed (not on PATH)",
+            f"{'.'.join(map(str, part.path))}: {', '.join(missing)}: not installed (not on PATH){needed}",
             remedy="install it, or name another one; `spec-kitty-orchestrator agents` shows what is here",
         )

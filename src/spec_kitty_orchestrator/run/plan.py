@@ -52,6 +52,10 @@ def plan_lines(opened: Opened) -> Iterator[str]:
     )
     yield from budget_lines(settings, opened.agents)
     yield f"Approved work packages go to: {settings.approval_lane.value}"
+    if (merge := settings.merge).when_accepted:
+        into = merge.target or "the branch that is checked out"
+        pushed = " and pushed" if merge.push else ""
+        yield f"Once accepted it is merged into {into} ({merge.strategy}){pushed}"
     yield "Nothing was changed."
 
 

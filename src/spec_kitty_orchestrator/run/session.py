@@ -20,6 +20,7 @@ from ..mission.budget import Budget
 from ..mission.context import AgentKit, RunContext, new_pool
 from ..mission.evidence import GitRepository, Repository
 from ..mission.mission import Mission
+from ..mission.records import MergeRecord
 from ..mission.slots import Slots
 from ..processes.agent_process import run_agent
 from ..processes.bounds import hard_exit_seconds
@@ -141,6 +142,11 @@ def open_run(
         run.note_left(who, left)
 
     settings = opened.settings
+
+    def note_merge(merge: MergeRecord) -> None:
+        state.merge = merge
+        writer.mark()
+
     endpoint = evolve(opened.host.endpoint, environ=environ, kill_now=kit.kill_now, tell_left=tell_left)
     host, events = HostClient(endpoint, state.mission, state.actor, ask_host), EventStream()
     run = RunContext(
@@ -159,6 +165,8 @@ def open_run(
         repository=repository or GitRepository(),
         slots=Slots(settings.max_concurrent_wps),
         wanted=opened.wanted,
+        merge=lambda: state.merge,
+        note_merge=note_merge,
         left=state.left,
     )
     return run
@@ -203,7 +211,7 @@ class Session:
             first = await carry_out(self.opened.request.asked, self.run, self.opened.mission)
             end = await Mission(self.run, first).orchestrate()
             nursery.cancel_scope.cancel()
-        self.writer.state.accepted = end.exit_code is ExitCode.ACCEPTED
+        self.writer.state.accepted = end.is_accepted
         finished = end.exit_code in (ExitCode.ACCEPTED, ExitCode.ATTENTION)
         return await self._end(RunStatus.FINISHED if finished else RunStatus.STOPPED, end)
 

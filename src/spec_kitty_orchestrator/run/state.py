@@ -17,7 +17,7 @@ from attrs import define, evolve, field
 from ..converter import ALWAYS_SENT, Unreadable, read, unstructure
 from ..errors import StateFileError
 from ..mission.costs import totals_of
-from ..mission.records import WpRecord
+from ..mission.records import MergeRecord, WpRecord
 from ..mission.rules import Rest
 from ..processes.identity import ProcessIdentity
 from ..report.times import utc_now
@@ -47,6 +47,7 @@ class RunState:
     Attributes:
         checkout: where it runs; None in a file of release 1.0.0.
         accepted: the host has accepted the mission: nothing is left to go on with.
+        merge: the last merge of the mission that was begun, by this run or one before it.
         left: what nobody could end beside what the attempts left, each as "pid name".
         resting: agents at their limit, and until when; it is their account's, whatever the mission.
     """
@@ -60,6 +61,7 @@ class RunState:
     flags: Flags = field(factory=Flags)
     status: RunStatus = field(default=RunStatus.RUNNING, metadata=ALWAYS_SENT)
     accepted: bool = False
+    merge: MergeRecord | None = None
     reason: str = ""
     updated_at: str = ""
     left: list[str] = field(factory=list)

@@ -21,11 +21,13 @@ class Part:
     Attributes:
         path: where they are named.
         names: as they are asked, with the model that is set for them there.
+        needed: how many of them it takes.
     """
 
     path: KeyPath
     role: Role
     names: tuple[str, ...]
+    needed: int = 1
 
     @property
     def of_whom(self) -> str:
@@ -57,17 +59,17 @@ def escalated(agents: AgentChoice, rejections: int) -> tuple[str, ...]:
 def parts(agents: AgentChoice) -> Iterator[Part]:
     """Every place in which somebody is named who may be asked."""
     implementation, review = Role.IMPLEMENTATION, Role.REVIEW
-    single = agents.single_agent_mode
+    single, needed = agents.single_agent_mode, agents.reviews_required
     first = agents.implementation[:1] if single else agents.implementation
     yield Part(("agents", "implementation"), implementation, first)
-    yield Part(("agents", "review"), review, first if single else agents.review)
+    yield Part(("agents", "review"), review, first if single else agents.review, needed)
     for wp_id, own in agents.by_work_package.items():
         at = ("agents", "by_work_package", wp_id)
         where = "model" if own.model is not None and not own.implementation else "implementation"
         if own.implementation or own.model is not None:
             yield Part((*at, where), implementation, implementers(agents, wp_id))
         if own.review or single:
-            yield Part((*at, "review"), review, reviewers(agents, wp_id))
+            yield Part((*at, "review"), review, reviewers(agents, wp_id), needed)
     if agents.escalate_after_rejections is not None:
         to = agents.escalate_after_rejections.to
         yield Part(("agents", "escalate_after_rejections", "to"), implementation, to)

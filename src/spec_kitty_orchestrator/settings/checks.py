@@ -10,7 +10,7 @@ from attrs import evolve
 from ..agents import all_agent_ids, get_agent, unknown_agent
 from ..agents.custom import CustomAgent, known_agents
 from ..agents.enforced import enforced_modes, lifted
-from ..agents.names import SEPARATOR, agent_of, model_of
+from ..agents.names import SEPARATOR, agent_of, model_of, with_model
 from ..agents.spec import AgentSettings, AgentSpec, OutputFormat, Role
 from ..converter import Problem
 from ..host.contract.policy import MODES, secret_word_in
@@ -28,6 +28,9 @@ MOST_LOG_MB = 1024**2
 """A TiB."""
 
 WP_ID = r"WP\d{2,}"
+
+STRATEGIES = ("merge", "squash", "rebase")
+"""Of the host's merge-mission (3.2.7)."""
 
 MOST_REVIEWS = 10
 """As there are hardly more agents than that."""
@@ -79,6 +82,10 @@ def problems_of(settings: Settings) -> list[Problem]:
     problems = [_out_of_range(*each) for each in ranges]
     if not settings.approval_lane.is_accepted:
         problems.append(Problem(("approval_lane",), "expected done or approved"))
+    if settings.merge.strategy not in STRATEGIES:
+        problems.append(Problem(("merge", "strategy"), f"expected one of {', '.join(STRATEGIES)}"))
+    if settings.merge.target is not None and not settings.merge.target.strip():
+        problems.append(Problem(("merge", "target"), "expected the name of a branch"))
     for name in ("setup", "checks"):
         problems += [
             Problem((name, index), "expected a command: a list of words, the program first")
@@ -155,7 +162,9 @@ def _cast_problems(agents: AgentChoice) -> Iterator[Problem]:
             at = part.path if part.path[-1] == "model" else (*part.path, index)
             if why := _not_to_be_asked(agents, name):
                 yield Problem(at, why)
-            elif name in part.names[:index]:
+            elif _with_its_model(agents, name) in [
+                _with_its_model(agents, each) for each in part.names[:index]
+            ]:
                 yield Problem(at, f"{name!r} is named twice")
     for wp_id, own in agents.by_work_package.items():
         at = ("agents", "by_work_package", wp_id)
@@ -165,6 +174,11 @@ def _cast_problems(agents: AgentChoice) -> Iterator[Problem]:
             yield Problem(at, "expected `implementation`, `review` or `model`")
     yield from _review_problems(agents)
     yield from _escalation_problems(agents)
+
+
+def _with_its_model(agents: AgentChoice, name: str) -> str:
+    """The name with the model that it will be told, whether it is named with that one or not."""
+    return with_model(name, agents.settings.get(agent_of(name), _UNSET).model)
 
 
 def _not_to_be_asked(agents: AgentChoice, name: str) -> str:

@@ -33,6 +33,7 @@ FLAGS: Mapping[KeyPath, tuple[str, str]] = {
     ("agents", "implementation"): ("--impl-agent", "impl_agent"),
     ("agents", "review"): ("--review-agent", "review_agent"),
     ("max_concurrent_wps",): ("--max-concurrent", "max_concurrent"),
+    ("merge", "when_accepted"): ("--merge", "merge"),
     ("max_cost_usd",): ("--max-cost-usd", "max_cost_usd"),
     ("max_runtime_seconds",): ("--max-runtime-seconds", "max_runtime_seconds"),
 }

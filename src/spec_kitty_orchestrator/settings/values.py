@@ -81,6 +81,22 @@ class HostSettings:
 
 
 @frozen
+class MergeSettings:
+    """`merge:` whether an accepted mission is merged by the run, and how.
+
+    Attributes:
+        strategy: the host's word for it: merge, squash or rebase.
+        target: the branch; None: the one that is checked out.
+        push: have the host push the target to `origin`.
+    """
+
+    when_accepted: bool = False
+    strategy: str = "merge"
+    target: str | None = None
+    push: bool = False
+
+
+@frozen
 class Settings:
     """Everything that can be set. Times are seconds.
 
@@ -106,6 +122,7 @@ class Settings:
     max_cost_usd: float | None = None
     max_runtime_seconds: float | None = None
     agents: AgentChoice = AgentChoice()
+    merge: MergeSettings = MergeSettings()
     policy: PolicyModes = PolicyModes()
     host: HostSettings = HostSettings()
 
@@ -124,6 +141,7 @@ class Flags:
     max_concurrent: int | None = None
     only: tuple[str, ...] | None = None
     until: str | None = None
+    merge: bool | None = None
     max_cost_usd: float | None = None
     max_runtime_seconds: float | None = None
 

@@ -7,13 +7,16 @@ import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 from attrs import frozen
+from dulwich.graph import find_merge_base
 from dulwich.object_store import DiskObjectStore
 from dulwich.objects import Commit, ObjectID, Tag
 from dulwich.refs import Ref, check_ref_format
 from dulwich.repo import Repo
 
+from .content import read_regular
 from .index import FOLDER
 
 BRANCHES = "refs/heads/"
@@ -32,6 +35,21 @@ _WHERE_REFS_LIE = (
 def open_history(git_dir: str | bytes | Path, common: Path | None = None) -> History:
     """A repository, to be closed; `common` where the git folder is a worktree's own."""
     return History(Repo(controldir=git_dir, commondir=common))
+
+
+class LinkedWorktree(NamedTuple):
+    """A worktree beside the primary checkout."""
+
+    path: Path
+    git_dir: Path
+
+
+def worktrees_of(git: Path) -> Iterator[LinkedWorktree]:
+    """Those that a repository's git folder names, whether they are still there or not."""
+    for git_dir in sorted((git / "worktrees").glob("*")):
+        pointer = read_regular(os.fsencode(git_dir / "gitdir"))
+        if pointer is not None:
+            yield LinkedWorktree(Path(os.fsdecode(pointer.strip())).parent, git_dir)
 
 
 @frozen
@@ -59,6 +77,10 @@ class History:
         names, oid = self.repo.refs.follow(Ref(b"HEAD"))
         branch = os.fsdecode(names[-1])
         return branch.removeprefix(BRANCHES) if branch.startswith(BRANCHES) else "", (oid or b"").decode()
+
+    def has_remote(self, name: str) -> bool:
+        """Whether the repository's config names such a remote."""
+        return (b"remote", os.fsencode(name)) in [*self.repo.get_config().sections()]
 
     def named(self, ref: str) -> str:
         """The object that a ref of this full name leads to; empty if there is none."""
@@ -113,6 +135,22 @@ class History:
                     older = parent in shallow or parent == last
                     heapq.heappush(to_do, (0 if older else -self._commit(parent).commit_time, parent))
         return False
+
+    def common_ancestor(self, one: str, other: str) -> str:
+        """Where two commits parted; empty when they have nothing in common."""
+        found = find_merge_base(self.repo, [ObjectID(one.encode()), ObjectID(other.encode())])
+        return found[0].decode() if found else ""
+
+    def changed_since(self, base: str, tip: str) -> dict[bytes, tuple[int, str] | None]:
+        """The paths in which a commit differs from an earlier one, with what it holds there."""
+        before, after = (self.content(commit) for commit in (base, tip))
+        paths = before.keys() | after.keys()
+        return {path: after.get(path) for path in paths if after.get(path) != before.get(path)}
+
+    def content(self, commit: str) -> dict[bytes, tuple[int, str]]:
+        """Every path of a commit with its mode and object; nothing for no commit."""
+        files = self.files(self.tree_of(commit)) if commit else ()
+        return {path: (mode, oid) for path, mode, oid in files}
 
     def _commit(self, oid: ObjectID) -> Commit:
         found = self.store[oid]

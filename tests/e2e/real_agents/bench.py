@@ -60,6 +60,7 @@ class Bench:
     environ: dict[str, str]
     base: str = ""
     mark: str = field(factory=lambda: uuid.uuid4().hex)
+    max_cost_usd: float | None = None
 
     @property
     def repo(self) -> Path:
@@ -143,7 +144,9 @@ class Bench:
         """
         attempt_dir = self.folder / f"attempt-{uuid.uuid4().hex[:8]}"
         attempt_dir.mkdir()
-        settings = AgentSettings(extra_args=self.rig.extra_args, env=self.rig.env)
+        settings = AgentSettings(
+            extra_args=self.rig.extra_args, env=self.rig.env, max_cost_usd=self.max_cost_usd
+        )
         agent = Agent(self.spec, self.binary, settings)
         line = agent.command_line(role, self.place(), attempt_dir, session)
         for path, text in line.files.items():

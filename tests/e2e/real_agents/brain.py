@@ -28,6 +28,7 @@ mkdir .codex && echo planted > .codex/config.toml
 echo tried > tried
 true
 """
+READ = "all of it was READ"
 DONE = "All subtasks are done."
 MEND = "echo mended >> out/wp01.txt && git commit -q -a -m 'Mend WP01' && echo it is MENDED"
 
@@ -50,7 +51,8 @@ def next_step(scenario: str, prompt: str, results: tuple[str, ...], goes_on: boo
     """`work`: do what the prompt asks; `meddle`: try to write by every way that a reviewer might find;
     `plant`: try to write what others would run; `allowed`: run a script of the test's;
     `nap-NUMBER`: have the shell sleep for so long; `strict`: send back what is not mended, and mend what was
-    sent back; `stuck`: sleep until killed, and do the work when told to go on.
+    sent back; `reads`: the same, and who knows nothing reads a file first; `stuck`: sleep until killed,
+    and do the work when told to go on.
 
     Args:
         goes_on: the agent was told to go on with what it knows.
@@ -66,7 +68,11 @@ def next_step(scenario: str, prompt: str, results: tuple[str, ...], goes_on: boo
         return Run(ways[len(results)]) if len(results) < len(ways) else Say(DONE)
     if scenario == "stuck" and not goes_on and "Review reference:" not in prompt:
         return Run("touch napping; sleep 300") if not results else Say(DONE)
-    if scenario == "strict":
+    if scenario == "reads" and not goes_on and not any(READ in each for each in results):
+        return Run(f"cat notes.txt; echo {READ}")
+    if scenario == "reads":
+        results = tuple(each for each in results if READ not in each)
+    if scenario in ("strict", "reads"):
         return _strictly(prompt, results, goes_on)
     if goes_on:  # what was cut off says nothing of the work
         results = tuple(each for each in results if "GOT-ON" in each)

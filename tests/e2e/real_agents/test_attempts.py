@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import uuid
 from pathlib import Path
 
 import pytest
 import trio
+from attrs import evolve
 
+from spec_kitty_orchestrator.agents.sessions import InSession
 from spec_kitty_orchestrator.agents.spec import FailureKind, Role
 from spec_kitty_orchestrator.mission.verdict import read_verdict
 from spec_kitty_orchestrator.processes.ending import EndedBy
@@ -66,6 +70,43 @@ async def test_a_reviewer_cannot_write(agent_id: str, new_bench: NewBench) -> No
         "spec.txt",
     }
     assert left <= ({"leak-2.txt"} if "--output" in bench.spec.note else set())
+
+
+async def test_claude_holds_each_attempt_to_its_cost_and_not_the_whole_session(new_bench: NewBench) -> None:
+    """Each of its turns costs 0.0008 USD here: two in the first attempt, one in those that go on with it."""
+    cli_path("claude-code")
+    bench, begun = new_bench("claude-code", "nap-0"), InSession(str(uuid.uuid4()))
+    outcome = await bench.attempt(Role.IMPLEMENTATION, session=begun)
+    assert (outcome.failure, outcome.transcript.usage.cost_usd) == (None, 0.0016)
+    gone_on = evolve(begun, resumed=True)
+    bench.max_cost_usd = 0.001  # less than what the session has cost
+    outcome = await bench.attempt(Role.IMPLEMENTATION, session=gone_on)
+    assert outcome.failure is None
+    bench.max_cost_usd = 0.0005
+    outcome = await bench.attempt(Role.IMPLEMENTATION, session=gone_on)
+    assert outcome.failure is not None
+    assert outcome.failure.kind is FailureKind.ATTEMPT_LIMIT
+    assert "Reached maximum budget" in outcome.failure.message
+
+
+async def test_pi_is_stopped_when_it_has_told_that_it_cost_too_much(new_bench: NewBench) -> None:
+    """It tells at the end of each turn, when its tools have run."""
+    cli_path("pi")
+    bench = new_bench("pi", "work")
+    path = Path(bench.environ["HOME"]) / ".pi" / "agent" / "models.json"
+    models = json.loads(path.read_text())
+    price = {"input": 1000, "output": 1000, "cacheRead": 0, "cacheWrite": 0}  # for a million tokens
+    models["providers"]["scripted"]["models"][0]["cost"] = price
+    path.write_text(json.dumps(models))
+    bench.max_cost_usd = 0.05
+    outcome = await bench.attempt(Role.IMPLEMENTATION)
+    assert outcome.ending.ended_by is EndedBy.TOO_DEAR
+    assert outcome.failure is not None
+    assert outcome.failure.kind is FailureKind.ATTEMPT_LIMIT
+    assert outcome.transcript.usage.cost_usd is not None
+    assert outcome.transcript.usage.cost_usd > bench.max_cost_usd
+    assert bench.marks != ["T001", "T002"]  # it had not come to its end
+    assert not bench.survivors()
 
 
 async def test_codex_cannot_plant_what_runs_outside_its_sandbox(new_bench: NewBench) -> None:

@@ -14,7 +14,8 @@ from spec_kitty_orchestrator.agents.failure import Failure
 from spec_kitty_orchestrator.agents.spec import FailureKind
 from spec_kitty_orchestrator.mission.agent_pool import LOOK_SECONDS, PROBE_SECONDS, AgentPool
 from spec_kitty_orchestrator.mission.rules import Rest
-from spec_kitty_orchestrator.report.events import AgentDropped, AgentParked, Event
+from spec_kitty_orchestrator.report.events import Event
+from spec_kitty_orchestrator.report.run_events import AgentDropped, AgentParked
 
 K = FailureKind
 ME, OTHER = "WP01", "WP02"

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from spec_kitty_orchestrator.report import events
+from spec_kitty_orchestrator.report import events, run_events
 from spec_kitty_orchestrator.report.board import Board, open_display
 from spec_kitty_orchestrator.report.lines import Lines
 from spec_kitty_orchestrator.report.stream import EventStream, JsonLines
@@ -29,8 +29,9 @@ HISTORY: list[events.Event] = [
     events.SentBack("WP01", "the work is not committed"),
     events.ProcessesSwept("WP01", "codex", ("12 sleep", "13 node")),
     events.ProcessesLeft("WP01", "codex", ("14 sudo",)),
-    events.AgentDropped("codex", "not logged in"),
-    events.AgentParked("pi", 30.0, "rate_limit", "too many requests"),
+    run_events.MissionMerged("main", "squash", "0123456789abcdef", True),
+    run_events.AgentDropped("codex", "not logged in"),
+    run_events.AgentParked("pi", 30.0, "rate_limit", "too many requests"),
     events.WaitingForAgents("WP01", ("pi",), 30.0),
     events.VerdictGiven("WP01", "pi", "review/WP01/1-x", "changes_requested", "[bold] a.py:3", "0f" * 20),
     events.LaneChanged("WP02", "canceled", by_us=False),
@@ -84,9 +85,8 @@ def test_a_board_shows_a_row_for_each_work_package_and_prints_the_rest() -> None
 
 
 def test_every_kind_of_event_is_in_the_history() -> None:
-    known = [
-        each for each in vars(events).values() if isinstance(each, type) and issubclass(each, events.Event)
-    ]
+    both = {**vars(events), **vars(run_events)}
+    known = [each for each in both.values() if isinstance(each, type) and issubclass(each, events.Event)]
     kinds = {kind for kind in known if not any(kind in other.__bases__ for other in known)}
     assert {type(event) for event in HISTORY} == kinds
 

@@ -13,7 +13,8 @@ from spec_kitty_orchestrator.agents.spec import Role
 from spec_kitty_orchestrator.errors import NoAgentCanWork, RunLocked, StateFileError, UsageError
 from spec_kitty_orchestrator.run.lock import is_locked, run_lock
 from spec_kitty_orchestrator.run.opening import check_part, find_repo_root
-from spec_kitty_orchestrator.settings.cast import Part
+from spec_kitty_orchestrator.settings.cast import Part, parts
+from spec_kitty_orchestrator.settings.values import AgentChoice
 
 
 @pytest.fixture
@@ -93,3 +94,13 @@ def test_a_role_without_an_agent_that_is_installed_is_refused() -> None:
     agents = installed(here=Path("/bin/here"), gone=None, lost=None)
     with pytest.raises(NoAgentCanWork, match=r"agents\.review: gone, lost: not installed"):
         check_part(Part(("agents", "review"), Role.REVIEW, ("gone", "lost")), agents)
+
+
+def test_as_many_reviewers_must_be_installed_as_must_approve() -> None:
+    """The first approval would be paid for, and no other one could ever come."""
+    agents = installed(here=Path("/bin/here"), gone=None)
+    choice = AgentChoice(implementation=("here",), review=("here", "gone"), reviews_required=2)
+    implementation, review = parts(choice)
+    check_part(implementation, agents)
+    with pytest.raises(NoAgentCanWork, match=r"agents\.review: gone: not installed .*, and it takes 2"):
+        check_part(review, agents)

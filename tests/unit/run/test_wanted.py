@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
+from spec_kitty_orchestrator.agents.agent import Agent
+from spec_kitty_orchestrator.agents.custom import CustomAgent, as_spec
+from spec_kitty_orchestrator.agents.spec import Role
 from spec_kitty_orchestrator.errors import UsageError
 from spec_kitty_orchestrator.host.contract.lanes import Lane
 from spec_kitty_orchestrator.host.contract.payloads import LaneCounts, MissionState, WorkPackageState
-from spec_kitty_orchestrator.run.asking import check_named_work_packages, wanted_of
-from spec_kitty_orchestrator.settings.values import AgentChoice, Asked, Flags, WpAgents
+from spec_kitty_orchestrator.run.asking import check_asked_agent, check_named_work_packages, wanted_of
+from spec_kitty_orchestrator.settings.values import AgentChoice, Asked, Flags, Settings, WpAgents
 
 NOTHING = Asked()
 CHAIN = {
@@ -85,3 +90,10 @@ def test_agents_for_a_work_package_that_is_not_there_are_a_mistake() -> None:
         check_named_work_packages(choice, mission())
     assert refused.value.message == "agents.by_work_package.WP09: mission m-1 has no work package WP09"
     assert refused.value.remedy.startswith("it has WP01, WP02")
+
+
+def test_who_cannot_be_told_a_model_may_be_asked_beside_those_who_can() -> None:
+    mine = CustomAgent({Role.IMPLEMENTATION: ("mine",)})
+    choice = AgentChoice(custom={"mine": mine}, by_work_package={"WP03": WpAgents(model="opus")})
+    agents = {"mine": Agent(as_spec("mine", mine), Path("/bin/mine"))}
+    check_asked_agent(Asked(("WP01",), agent="mine"), Settings(agents=choice), agents)

@@ -98,6 +98,10 @@ REFUSED = {
         "agents: {by_work_package: {WP01: {implementation: [codex, codex]}}}\n",
         "1:59: agents.by_work_package.WP01.implementation[1]: 'codex' is named twice",
     ),
+    "the same one twice, once by the model that it has anyway": (
+        "agents: {reviews_required: 2, review: [codex, 'codex:big'], settings: {codex: {model: big}}}\n",
+        "1:48: agents.review[1]: 'codex:big' is named twice",
+    ),
     "what is no work package": (
         "agents: {by_work_package: {one: {review: [codex]}}}\n",
         "1:28: agents.by_work_package.one: no work package can have this name; they are named like WP01",
