@@ -134,6 +134,17 @@ def test_what_stands_in_the_way_is_found_before_the_host_is_asked(
     assert "merge-mission" not in pair.host.commands()
 
 
+def test_work_left_in_a_lane_of_others_is_not_removed_either(pair: World) -> None:
+    for wp_id in ("WP01", "WP02"):
+        pair.stand(wp_id, "done", actor="a-person")
+    lane = sorted((pair.root / ".worktrees").iterdir())[-1]
+    pair.fake.workspaces.untracked[lane] = {"notes.txt"}  # type: ignore[attr-defined]
+    end = pair.orchestrate()
+    assert end.is_accepted
+    assert any("which the host removes, holds notes.txt" in line for line in end.lines), end.lines
+    assert "merge-mission" not in pair.host.commands()
+
+
 def test_a_lost_reply_is_looked_up_and_nothing_is_merged_twice(pair: World) -> None:
     pair.host.faults["merge-mission"] = [Fault.CRASH_AFTER]
     end = pair.orchestrate()

@@ -16,7 +16,7 @@ from attrs import evolve, frozen
 
 from ..errors import HostError, WorkspaceError
 from ..host.errors import HostRefused, PreflightFailed
-from ..host.workspace import Workspace
+from ..host.workspace import LANE_BRANCHES, Workspace
 from ..report.events import Notice
 from ..report.run_events import MissionMerged
 from ..settings.values import MergeSettings
@@ -24,7 +24,7 @@ from .checks import run_commands
 from .context import PROGRAM, RunContext
 from .evidence import Repository
 from .proof import FILES_NAMED
-from .records import MergeRecord
+from .records import MergeRecord, WpRecord
 
 OF_THE_HOST = re.compile(
     r"kitty-specs/(?:[^/]+/)*(?:meta\.json|status\.json|status\.events\.jsonl|decisions\.events\.jsonl"
@@ -148,7 +148,10 @@ async def merge_mission(run: RunContext, wp_ids: Iterable[str]) -> Merged:
     """
     merge, records = run.settings.merge, {wp_id: run.record(wp_id) for wp_id in wp_ids}
     approved = {wp_id: each.approved_commit for wp_id, each in records.items() if each.approved_commit}
-    lanes = tuple(dict.fromkeys(each.branch for each in records.values() if each.branch is not None))
+    try:
+        lanes = await _lanes(run, records)
+    except HostError as problem:
+        return _not_merged(run, [str(problem)])
     here = (await run.repository.look_at(run.repo_root)).branch
     merger = _Merger(run, merge.target or here, approved, lanes)
     if (before := await _was_merged_before(merger)) is not None:
@@ -165,6 +168,14 @@ async def merge_mission(run: RunContext, wp_ids: Iterable[str]) -> Merged:
         return await _look_what_came_of_it(merger, begun, problem)
     run.note_merge(evolve(begun, is_done=True))
     return await _prove(merger, begun)
+
+
+async def _lanes(run: RunContext, records: Mapping[str, WpRecord]) -> tuple[str, ...]:
+    """The branches of the lanes, of work that others did too: the host removes what lies in those as well."""
+    branches = []
+    for wp_id, record in records.items():
+        branches.append(record.branch or (await run.host.resolve_workspace(wp_id)).lane_branch or "")
+    return tuple(branch for branch in dict.fromkeys(branches) if branch.startswith(LANE_BRANCHES))
 
 
 async def _was_merged_before(merger: _Merger) -> Merged | None:
