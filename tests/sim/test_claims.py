@@ -64,15 +64,23 @@ def turns_of(world: World) -> list[str]:
 def test_of_two_that_can_start_at_one_time_nobody_begins_before_both_claims_are_made(
     new_world: NewWorld, slow: str
 ) -> None:
-    """Whichever is the faster one: only then is it known that it is one lane, and the other one waits."""
+    """Whichever is the faster one: only then is it known that it is one lane, and the second one waits."""
     world = new_world(WP01=[], WP02=["WP01"], WP03=["WP01"], lanes=SHARED)
-    other = {"WP02": "WP03", "WP03": "WP02"}[slow]
-    world.acts[other, "review"] = [reject("mend it")]
+    world.acts["WP02", "review"] = [reject("mend it")]
     world.host = host = UnevenHost(world, slow)
     assert world.orchestrate().exit_code is ExitCode.ACCEPTED
-    assert claims(world) == ["WP01", other, slow, slow]  # made anew, on top of what the first one did
+    fast = {"WP02": "WP03", "WP03": "WP02"}[slow]
+    assert claims(world) == ["WP01", fast, slow, "WP03"]  # made anew, on top of what the first one did
     assert host.at_work == [0] * 4
-    assert turns_of(world) == ["WP01", other, slow]
+    assert turns_of(world) == ["WP01", "WP02", "WP03"]
+
+
+@pytest.mark.parametrize("slow", ["WP02", "WP03"])
+def test_of_two_that_met_in_a_lane_the_longer_chain_goes_first(new_world: NewWorld, slow: str) -> None:
+    world = new_world(WP01=[], WP02=["WP01"], WP03=["WP01"], WP04=["WP03"], lanes=SHARED)
+    world.host = UnevenHost(world, slow)
+    assert world.orchestrate().exit_code is ExitCode.ACCEPTED
+    assert [wp_id for wp_id in dict.fromkeys(turns_of(world)) if wp_id in SHARED] == ["WP03", "WP02"]
 
 
 @pytest.mark.parametrize("slow", ["WP02", "WP03"])

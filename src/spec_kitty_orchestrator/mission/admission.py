@@ -50,7 +50,7 @@ class Admission:
         return sorted(idle, key=lambda wp_id: (self._place(wp_id), -chains[wp_id]))
 
     def first_of(self, waiting: Sequence[str]) -> str:
-        """Who goes on first of those that have lent their places: the longest chain again."""
+        """Who goes first of those that wait for a slot again, or met in a lane: the longest chain again."""
         chains = self._chains()
         return max(waiting, key=lambda wp_id: chains.get(wp_id, 0))
 

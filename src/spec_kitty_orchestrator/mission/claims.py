@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterator, Set
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence, Set
 from contextlib import asynccontextmanager, contextmanager
 
 import trio
@@ -20,13 +20,16 @@ class Claims:
 
     Attributes:
         kin: all that may lie in one lane with a work package, itself included.
+        first_of: which of those that met in a lane goes first; they are given by their ids.
     """
 
     kin: Callable[[str], Set[str]] = lambda wp_id: {wp_id}
+    first_of: Callable[[Sequence[str]], str] = lambda met: met[0]
     _first: trio.Lock = field(factory=trio.Lock, init=False)
     _is_first_made: bool = field(default=False, init=False)
     _out: set[str] = field(factory=set, init=False)
     _returned: trio.Event = field(factory=trio.Event, init=False)
+    _in_lane: dict[str, str] = field(factory=dict, init=False)
 
     @asynccontextmanager
     async def alone(self) -> AsyncIterator[None]:
@@ -58,3 +61,15 @@ class Claims:
         """Returns once no claim is out that may be into the lane of this one."""
         while self._out and self._out & self.kin(wp_id):
             await self._returned.wait()
+
+    async def first_in_lane(self, wp_id: str, branch: str) -> str:
+        """Who goes first of those that came into the lane with this branch together with this work package.
+
+        Returns once no claim is out that may be into it.
+        """
+        self._in_lane[wp_id] = branch
+        try:
+            await self.have_landed(wp_id)
+            return self.first_of(sorted(each for each, lane in self._in_lane.items() if lane == branch))
+        finally:
+            del self._in_lane[wp_id]

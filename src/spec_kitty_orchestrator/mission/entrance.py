@@ -46,8 +46,9 @@ class Entrance:
             NobodyCanWork: there is no agent to claim it for.
         """
         workspace = await self._find_or_claim()
-        self._take_turn(workspace.branch)
-        await self.run.claims.have_landed(self.wp_id)  # a claim may merge into this workspace
+        # Until it has landed, a claim of another one may merge into this workspace.
+        first = await self.run.claims.first_in_lane(self.wp_id, workspace.branch)
+        self._take_turn(workspace.branch, first)
         bench = Workbench(self.run, self.wp_id, workspace)
         if self.record.claiming:
             await self._begin(bench)
@@ -101,14 +102,16 @@ class Entrance:
     async def _ask_for_lane(self) -> None:
         self._take_turn((await self.run.host.resolve_workspace(self.wp_id)).lane_branch)
 
-    def _take_turn(self, branch: str | None) -> None:
-        """Notes which lane it lies in; somebody else who is at work there goes first."""
+    def _take_turn(self, branch: str | None, first: str | None = None) -> None:
+        """Notes which lane it lies in; somebody else who has it, or is to have it `first`, goes first."""
         if branch is None:
             return
         self.record.branch = branch
-        if not self.run.turns.take(branch, self.wp_id):
-            first = self.run.turns.holder(branch)
-            raise Through(Outcome(Ended.WAITS, self.standing.lane, f"waits for {first}, at work in {branch}"))
+        self.run.turns.take(branch, first or self.wp_id)
+        if (holder := self.run.turns.holder(branch)) != self.wp_id:
+            raise Through(
+                Outcome(Ended.WAITS, self.standing.lane, f"waits for {holder}, at work in {branch}")
+            )
 
     async def _begin(self, bench: Workbench) -> None:
         """Notes where the work begins, now that nobody else is at work in the lane."""

@@ -70,8 +70,8 @@ class Mission:
             StateFileError: what happens can no longer be recorded; the agents are stopped.
         """
         self._looks, looks = trio.open_memory_channel["Look | None"](math.inf)
-        self.run.slots.freed, self.run.slots.first_of = self._wake, self.admission.first_of
-        self.run.claims.kin = self.admission.kin
+        self.run.slots.freed, self.run.claims.kin = self._wake, self.admission.kin
+        self.run.slots.first_of = self.run.claims.first_of = self.admission.first_of
         self._learn(Look(self.first, {}))
         for wp_id, lane in self.view.lanes.items():
             if lane.is_accepted and self.run.record(wp_id).was_at_work:

@@ -69,7 +69,7 @@ async def test_who_has_a_workspace_waits_for_all_claims_that_may_be_into_it(
         for each in out.items():
             nursery.start_soon(claim, *each)
         await trio.testing.wait_all_tasks_blocked()
-        await claims.have_landed("WP01")
+        assert await claims.first_in_lane("WP01", "lane-a") == "WP01"
         assert trio.current_time() - start == waits
 
 
@@ -80,3 +80,22 @@ async def test_a_claim_that_failed_is_waited_for_no_more() -> None:
         raise ValueError("refused")
     with trio.fail_after(1):
         await claims.have_landed("WP01")
+
+
+async def test_those_that_met_in_a_lane_agree_on_who_goes_first(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    claims, first = Claims(), {}
+    claims.kin, claims.first_of = lambda _: KIN, lambda met: met[-1]
+
+    async def enter(wp_id: str, branch: str, seconds: float) -> None:
+        with claims.into_unknown_lane(wp_id):
+            await trio.sleep(seconds)
+        first[wp_id] = await claims.first_in_lane(wp_id, branch)
+
+    async with trio.open_nursery() as nursery:
+        for entry in (("WP03", "lane-b", 1), ("WP01", "lane-a", 2), ("WP02", "lane-a", 3)):
+            nursery.start_soon(enter, *entry)
+    assert first["WP03"] == "WP03"
+    assert first["WP02"] == "WP02"
+    assert first["WP01"] in ("WP01", "WP02")  # alone there, if the other one was faster to ask
