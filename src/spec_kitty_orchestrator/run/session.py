@@ -122,6 +122,11 @@ def _is_a_copy(before: RunState) -> str:
     return f"the state of run {before.run_id} was copied here from {where}"
 
 
+def _note_merge(writer: StateWriter, merge: MergeRecord) -> None:
+    writer.state.merge = merge
+    writer.mark()
+
+
 def open_run(
     opened: Opened,
     writer: StateWriter,
@@ -143,10 +148,6 @@ def open_run(
 
     settings = opened.settings
 
-    def note_merge(merge: MergeRecord) -> None:
-        state.merge = merge
-        writer.mark()
-
     endpoint = evolve(opened.host.endpoint, environ=environ, kill_now=kit.kill_now, tell_left=tell_left)
     host, events = HostClient(endpoint, state.mission, state.actor, ask_host), EventStream()
     run = RunContext(
@@ -166,7 +167,7 @@ def open_run(
         slots=Slots(settings.max_concurrent_wps),
         wanted=opened.wanted,
         merge=lambda: state.merge,
-        note_merge=note_merge,
+        note_merge=partial(_note_merge, writer),
         left=state.left,
     )
     return run

@@ -16,7 +16,7 @@ from ..converter import Problem
 from ..host.contract.policy import MODES, secret_word_in
 from .cast import parts
 from .reading import KeyPath
-from .values import AgentChoice, Settings
+from .values import AgentChoice, MergeSettings, Settings
 
 MOST_WORK_PACKAGES_AT_ONCE = 64
 """A bound on what one machine can hold of agents, not a target."""
@@ -82,17 +82,13 @@ def problems_of(settings: Settings) -> list[Problem]:
     problems = [_out_of_range(*each) for each in ranges]
     if not settings.approval_lane.is_accepted:
         problems.append(Problem(("approval_lane",), "expected done or approved"))
-    if settings.merge.strategy not in STRATEGIES:
-        problems.append(Problem(("merge", "strategy"), f"expected one of {', '.join(STRATEGIES)}"))
-    if settings.merge.target is not None and not settings.merge.target.strip():
-        problems.append(Problem(("merge", "target"), "expected the name of a branch"))
     for name in ("setup", "checks"):
         problems += [
             Problem((name, index), "expected a command: a list of words, the program first")
             for index, command in enumerate(getattr(settings, name))
             if not _names_a_program(command)
         ]
-    problems += [*_policy_problems(settings), *_agent_problems(agents)]
+    problems += [*_merge_problems(settings.merge), *_policy_problems(settings), *_agent_problems(agents)]
     return [problem for problem in problems if problem is not None]
 
 
@@ -100,6 +96,13 @@ def _out_of_range(path: KeyPath, value: float | None, least: float, most: float)
     if value is None or least <= value <= most:
         return None
     return Problem(path, f"expected {least:g} or more, up to {most:.0f}")
+
+
+def _merge_problems(merge: MergeSettings) -> Iterator[Problem]:
+    if merge.strategy not in STRATEGIES:
+        yield Problem(("merge", "strategy"), f"expected one of {', '.join(STRATEGIES)}")
+    if merge.target is not None and not merge.target.strip():
+        yield Problem(("merge", "target"), "expected the name of a branch")
 
 
 def _policy_problems(settings: Settings) -> Iterator[Problem]:

@@ -202,6 +202,13 @@ WRONG = {
         "agents: {settings: {codex: {model: ' '}}}\n",
         ["orchestrator.yaml:1:29: agents.settings.codex.model: expected the name of a model"],
     ),
+    "a merge that the host does not know": (
+        "merge: {strategy: octopus, target: ' '}\n",
+        [
+            "orchestrator.yaml:1:9: merge.strategy: expected one of merge, squash, rebase",
+            "orchestrator.yaml:1:28: merge.target: expected the name of a branch",
+        ],
+    ),
     "an agent without a name": (
         "agents: {custom: {' ': {command: {review: [x]}}, 'a,b': {command: {review: [x]}}}}\n",
         [
