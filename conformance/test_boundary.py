@@ -18,7 +18,7 @@ HOST_PACKAGES = (*HOST_NAMES, "charter", "doctrine", "glossary", "kernel", "miss
 GIT_LIBRARIES = ("git", "pygit2", "dulwich")
 READS_WHAT_IS_COMMITTED = ("worktree/files.py", "worktree/history.py")
 """May use dulwich, a library, to read a repository in process: a verdict is about a commit."""
-READ_NAMES = {"config", "object_store", "objects", "refs", "repo"}
+READ_NAMES = {"config", "graph", "object_store", "objects", "refs", "repo"}
 """The parts of it that read; its commands (`porcelain`) and filters, which run programs, are not in it."""
 STARTERS = (
     "run",

@@ -27,10 +27,10 @@ from .proof import FILES_NAMED
 from .records import MergeRecord, WpRecord
 
 OF_THE_HOST = re.compile(
-    r"kitty-specs/(?:[^/]+/)*(?:meta\.json|status\.json|status\.events\.jsonl|decisions\.events\.jsonl"
+    r"[^/]+/[^/]+/(?:[^/]+/)*(?:meta\.json|status\.json|status\.events\.jsonl|decisions\.events\.jsonl"
     r"|acceptance-matrix\.json|issue-matrix\.[^/]*|traces/.*|review-cycle-[^/]*)"
 )
-"""What the host keeps in the checkout for itself, and overwrites in a merge (3.2.7)."""
+"""What the host keeps for itself in a mission's folder, and overwrites in a merge (3.2.7)."""
 
 
 @frozen
@@ -78,7 +78,8 @@ async def obstacles(
         # Where both have changed a file, the host's squash takes the mission's without a word (3.2.7).
         if merge.strategy == "squash" and await repository.resolve(repo_root, f"refs/heads/{branch}"):
             both = await repository.both_changed(repo_root, target, branch)
-            if both := tuple(path for path in both if not path.startswith("kitty-specs/")):
+            slug = branch.removeprefix(LANE_BRANCHES).rpartition("-lane-")[0]
+            if both := tuple(path for path in both if f"/{slug}/" not in path):  # planning is the host's own
                 found.append(f"a squash would undo what {target} has changed since in {_some(both)}")
     return found
 
