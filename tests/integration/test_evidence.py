@@ -108,6 +108,59 @@ async def test_commits_are_found_by_any_name(rig: Rig, init: tuple[str, ...]) ->
         assert not await ask.is_in(rig.root, "refs/heads/main", tree)
 
 
+def _on_another_branch(rig: Rig) -> tuple[str, ...]:
+    rig.git("checkout", "-q", "-b", "aside")
+    return ()
+
+
+def _detached_beyond_it(rig: Rig) -> tuple[str, ...]:
+    rig.git("checkout", "-q", "--detach")
+    return (f"the commit {rig.commit()}, which is on no branch",)
+
+
+def _detached_at_it(rig: Rig) -> tuple[str, ...]:
+    rig.git("checkout", "-q", "--detach")
+    return ()
+
+
+def _by_a_relative_path(rig: Rig) -> tuple[str, ...]:
+    (rig.git_dir / "gitdir").write_text("../../../.worktrees/m-lane-a/.git\n")
+    return ()
+
+
+def _beside_a_damaged_one(rig: Rig) -> tuple[str, ...]:
+    rig.git("worktree", "add", "-q", str(rig.user / "mine"))
+    (rig.root / ".git" / "worktrees" / "mine" / "HEAD").unlink()
+    return ()
+
+
+def _as_it_was(rig: Rig) -> tuple[str, ...]:
+    return ()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        _as_it_was,
+        _on_another_branch,
+        _detached_beyond_it,
+        _detached_at_it,
+        _by_a_relative_path,
+        _beside_a_damaged_one,
+    ],
+)
+async def test_what_nobody_has_committed_in_a_lanes_worktree_is_found(
+    rig: Rig, change: Callable[[Rig], tuple[str, ...]]
+) -> None:
+    rig.make()
+    more = change(rig)
+    assert await GitRepository().uncommitted(rig.root, BRANCH) == more
+    rig.write("a.txt", "changed")
+    rig.write("new.txt", "new")
+    assert await GitRepository().uncommitted(rig.root, BRANCH) == ("a.txt", "new.txt", *more)
+    assert await GitRepository().uncommitted(rig.root, "kitty/mission-m-lane-b") == ()
+
+
 async def test_history_ends_where_a_shallow_clone_does(rig: Rig) -> None:
     rig.make()
     for _ in range(3):

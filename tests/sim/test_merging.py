@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import pytest
 from attrs import evolve
 from conformance.fake.command_line import Said
 from conformance.fake.in_process import Fault
-from tests.sim.world import World
+from tests.sim.world import PaperRepository, World
 
-from spec_kitty_orchestrator.errors import ExitCode
+from spec_kitty_orchestrator.errors import ExitCode, WorkspaceError
 from spec_kitty_orchestrator.report.run_events import MissionMerged
 from spec_kitty_orchestrator.settings.values import MergeSettings
 
@@ -209,6 +210,42 @@ def test_work_packages_that_came_in_after_a_merge_are_merged_too(pair: World) ->
     paper(pair)[str(state.record("WP01").branch)] = ["f" * 40]
     pair.orchestrate()
     assert pair.host.commands().count("merge-mission") == 2
+
+
+@pytest.mark.parametrize(
+    ("after", "said"),
+    [
+        ("accept-mission", "mission {} was not merged:"),
+        ("merge-mission", "whether mission {} is merged and in order is not known: it cannot be read"),
+    ],
+)
+def test_a_repository_that_cannot_be_read_leaves_the_mission_accepted(
+    pair: World, monkeypatch: pytest.MonkeyPatch, after: str, said: str
+) -> None:
+    resolve = PaperRepository.resolve
+
+    async def broken(self: PaperRepository, repo_root: Path, ref: str) -> str | None:
+        if pair.host.commands()[-1] == after:
+            raise WorkspaceError("it cannot be read")
+        return await resolve(self, repo_root, ref)
+
+    monkeypatch.setattr(PaperRepository, "resolve", broken)
+    end = pair.orchestrate()
+    assert (end.exit_code, end.is_accepted) == (ExitCode.ATTENTION, True)
+    assert said.format(pair.fake.slug) in end.lines
+    assert any("it cannot be read" in line for line in end.lines)
+    monkeypatch.undo()
+    assert pair.orchestrate().exit_code is ExitCode.ACCEPTED
+    assert pair.host.commands().count("merge-mission") == 1
+
+
+def test_a_host_that_breaks_down_after_the_merge_takes_no_acceptance_away(pair: World) -> None:
+    pair.settings = evolve(pair.settings, patience_seconds=0.0)
+    pair.host.faults["accept-mission"] = [None, *[Fault.CRASH_BEFORE] * 20]
+    end = pair.orchestrate()
+    assert end.is_accepted
+    assert f"mission {pair.fake.slug} merged into {target(pair)} (merge)" in "".join(end.lines)
+    assert any("did not accept it once more after the merge" in line for line in end.lines)
 
 
 def test_a_merge_that_broke_down_before_it_did_anything_is_none(pair: World) -> None:

@@ -8,7 +8,7 @@ import pytest
 from attrs import evolve
 from conformance.fake.in_process import Fault
 
-from spec_kitty_orchestrator.agents.spec import Role
+from spec_kitty_orchestrator.agents.spec import AgentSettings, Role
 from spec_kitty_orchestrator.errors import ExitCode
 from spec_kitty_orchestrator.report.events import Escalated, VerdictGiven
 from spec_kitty_orchestrator.settings.values import Escalation, WpAgents
@@ -65,6 +65,21 @@ def test_who_takes_over_may_fail_and_the_first_one_goes_on(single: World) -> Non
     single.acts["WP01", "implementation"] = [GOOD, *[Act(commit=False)] * 2]
     assert single.orchestrate().exit_code is ExitCode.ACCEPTED
     assert names(single, "WP01", Role.IMPLEMENTATION) == [CLAUDE, CODEX, CODEX, CLAUDE]
+
+
+def test_an_agent_that_is_named_with_the_model_that_it_has_anyway_judges_its_own_work_last(
+    tmp_path: Path,
+) -> None:
+    world = make_world(tmp_path, {"WP01": ()}).with_agents(
+        implementation=(CLAUDE,),
+        review=("claude-code:opus", CODEX),
+        settings={CLAUDE: AgentSettings(model="opus")},
+        reviews_required=2,
+    )
+    end = world.orchestrate()
+    assert names(world, "WP01", Role.REVIEW) == [CODEX, "claude-code:opus"]
+    assert [each.own_work for each in world.said(VerdictGiven)] == [False, True]  # type: ignore[attr-defined]
+    assert "reviewed by its own implementer, claude-code" in end.lines[1]
 
 
 # More than one reviewer.

@@ -28,6 +28,9 @@ _SPARSE_CHECKOUT = re.compile(
 )
 """A line of the config that git itself writes into a worktree with a sparse checkout."""
 
+WORKTREES = ".worktrees"
+"""The folder in which the host makes them."""
+
 LANE_BRANCHES = "kitty/mission-"
 """How every lane's branch begins; a work package without a lane works on the target branch itself."""
 
@@ -228,7 +231,7 @@ def _read(path: Path) -> str:
 
 def _wrong(who: str, path: Path, root: Path, what: str, branch: str | None = None) -> WorkspaceError:
     """The error, with the commands that make the worktree anew, from `branch` where that is there already."""
-    if root / ".worktrees" in path.parents:
+    if root / WORKTREES in path.parents:
         quoted = shlex.quote(str(path))
         gone = not os.path.lexists(path)
         commands = [] if gone else [f"rm -rf {quoted}", f"git worktree remove -f -f {quoted}"]
@@ -237,5 +240,5 @@ def _wrong(who: str, path: Path, root: Path, what: str, branch: str | None = Non
         save = "" if gone else "save what is worth keeping, "
         remedy = f"{save}then: {'; '.join(commands)}; and run again"
     else:
-        remedy = f"have the host name a workspace inside {root / '.worktrees'}, then run again"
+        remedy = f"have the host name a workspace inside {root / WORKTREES}, then run again"
     return WorkspaceError(f"{who}the workspace {path} {what}", remedy=remedy)

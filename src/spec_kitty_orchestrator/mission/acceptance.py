@@ -74,10 +74,8 @@ async def accept(run: RunContext, lanes: Mapping[str, Lane], unproven: Mapping[s
         return _attention(f"mission {mission} was not accepted: {refusal}")
     except AcceptanceImpossible as crash:
         return await _merged_first(run, lanes, crash)
-    said, judged = (
-        f"mission {mission} accepted: {len(accepted.accepted_wps)} work packages",
-        _judged(run, lanes),
-    )
+    said = f"mission {mission} accepted: {len(accepted.accepted_wps)} work packages"
+    judged = _judged(run, lanes)
     if not run.settings.merge.when_accepted:
         return MissionEnd(ExitCode.ACCEPTED, (f"{said}; {_merge(mission)}", *judged), is_accepted=True)
     merged = await merge_mission(run, lanes)
@@ -86,7 +84,7 @@ async def accept(run: RunContext, lanes: Mapping[str, Lane], unproven: Mapping[s
         # What the host wrote down of it lay in the checkout, and its merge puts that back (3.2.7).
         try:
             await _accepted(run)
-        except (HostRefused, AcceptanceImpossible) as problem:
+        except HostError as problem:
             lines.append(f"  the host did not accept it once more after the merge: {problem}")
     code = ExitCode.ACCEPTED if merged.is_good else ExitCode.ATTENTION
     return MissionEnd(code, tuple(lines), is_accepted=True)
@@ -106,7 +104,7 @@ async def _merged_first(
         return _attention(f"{said}:", f"  {crash.message}", *judged, *merged.lines)
     try:
         accepted = await _accepted(run)
-    except (HostRefused, AcceptanceImpossible) as problem:
+    except HostError as problem:
         words = f"  the host did not accept it after that either: {problem}"
         return _attention(f"{said}:", *judged, *merged.lines, words)
     said = f"mission {mission} accepted, once it was merged: {len(accepted.accepted_wps)} work packages"
@@ -161,21 +159,17 @@ def _merge(mission: str) -> str:
 def _judged(run: RunContext, lanes: Mapping[str, Lane]) -> list[str]:
     records = {wp_id: run.record(wp_id) for wp_id in lanes}
     return [
-        f"  {wp_id} {record.approved_commit[:12]} on {record.branch}{_reviewers(record)}"
+        f"  {wp_id} {record.approved_commit[:12]} on {record.branch}{_reviewers(run, record)}"
         for wp_id, record in records.items()
         if record.approved_commit
     ]
 
 
-def _reviewers(record: WpRecord) -> str:
+def _reviewers(run: RunContext, record: WpRecord) -> str:
     by = [each.agent for each in record.approvals]
     several = f", approved by {' and '.join(by)}" if len(by) > 1 else ""
-    return several + _own_review(record)
-
-
-def _own_review(record: WpRecord) -> str:
-    own = record.implementer in {record.approved_by, *(each.agent for each in record.approvals)} - {None}
-    return f", reviewed by its own implementer, {record.implementer}" if own else ""
+    is_own = any(run.agents.are_same(agent, record.implementer) for agent in (*by, record.approved_by))
+    return several + (f", reviewed by its own implementer, {record.implementer}" if is_own else "")
 
 
 async def _lost_commits(run: RunContext, lanes: Mapping[str, Lane]) -> dict[str, str]:

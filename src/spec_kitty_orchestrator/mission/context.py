@@ -47,6 +47,14 @@ class AgentKit:
     kill_now: trio.Event
     now: Callable[[], float] = time.time
 
+    def are_same(self, one: str | None, other: str | None) -> bool:
+        """Whether two names are one agent: it may be named with the model that it has anyway."""
+        if one == other:
+            return one is not None
+        agents = [self.known.get(name) for name in (one, other) if name is not None]
+        known = [(agent.spec.agent_id, agent.settings.model) for agent in agents if agent is not None]
+        return len(known) == 2 and known[0] == known[1]
+
 
 def new_pool(
     kit: AgentKit, events: EventStream, resting: dict[str, Rest], save: Callable[[None], None]

@@ -16,7 +16,8 @@ import trio
 from attrs import field, frozen
 
 from ..errors import WorkspaceError
-from ..host.workspace import LANE_BRANCHES, Workspace, still_intact
+from ..host.workspace import LANE_BRANCHES, WORKTREES, Workspace, still_intact
+from ..worktree.content import read_regular
 from ..worktree.files import Files
 from ..worktree.history import BRANCHES, History, open_history, worktrees_of
 
@@ -109,7 +110,9 @@ class Repository(Protocol):
         """
 
     async def uncommitted(self, repo_root: Path, branch: str) -> tuple[str, ...]:
-        """What lies in the worktree of a lane's branch that nobody has committed; nothing without one.
+        """What a lane's worktree holds that nobody has committed to a branch; nothing without one.
+
+        It is the one at the lane's own place, whatever is checked out there, and any that has its branch.
 
         Raises:
             WorkspaceError: the repository cannot be read.
@@ -221,14 +224,24 @@ def _resolve(repo_root: Path, ref: str) -> str | None:
 
 
 def _uncommitted(repo_root: Path, branch: str) -> tuple[str, ...]:
-    git = repo_root / ".git"
+    git, found = repo_root / ".git", list[str]()
+    place = repo_root / WORKTREES / branch.removeprefix(LANE_BRANCHES)
     for own in worktrees_of(git):
-        with open_history(own.git_dir, git) as history:
-            is_its = own.path.name == branch.removeprefix(LANE_BRANCHES)
-            if (is_its or history.head()[0] == branch) and own.path.is_dir():
+        if own.path.is_dir() and (own.path == place or _names(own.git_dir, branch)):
+            with open_history(own.git_dir, git) as history:
                 seen = _seen(history, own.path, own.git_dir, None)
-                return (*seen.changed, *seen.untracked)
-    return ()
+                found += (*seen.changed, *seen.untracked)
+                tip = history.named(BRANCHES + branch)
+                if not seen.branch and not (tip and history.reaches(tip, seen.commit)):
+                    found.append(f"the commit {seen.commit}, which is on no branch")
+    return tuple(found)
+
+
+def _names(git_dir: Path, branch: str) -> bool:
+    """Whether HEAD names that branch; others' worktrees may be damaged, which is not ours to heed."""
+    return (read_regular(os.fsencode(git_dir / "HEAD")) or b"").strip() == os.fsencode(
+        f"ref: {BRANCHES}{branch}"
+    )
 
 
 def _has_remote(repo_root: Path, name: str) -> bool:

@@ -1,4 +1,4 @@
-"""Merges an accepted mission: what would make that fail is found before, and what came of it is looked up.
+"""Merges an accepted mission, once, and looks up what came of it.
 
 The host merges lanes into the mission's branch and that into the target in worktrees of its own, then puts
 the target where it is checked out, marks the work packages as done, pushes, and at last removes the lanes'
@@ -8,29 +8,21 @@ middle; and it does not look whether anything was approved.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 
 from attrs import evolve, frozen
 
 from ..errors import HostError, WorkspaceError
 from ..host.errors import HostRefused, PreflightFailed
 from ..host.workspace import LANE_BRANCHES, Workspace
+from ..processes.attempt_log import LogNotWritten
+from ..processes.starting import CommandNotStarted
 from ..report.events import Notice
 from ..report.run_events import MissionMerged
-from ..settings.values import MergeSettings
 from .checks import run_commands
 from .context import PROGRAM, RunContext
-from .evidence import Repository
-from .proof import FILES_NAMED
+from .obstacles import obstacles
 from .records import MergeRecord, WpRecord
-
-OF_THE_HOST = re.compile(
-    r"[^/]+/[^/]+/(?:[^/]+/)*(?:meta\.json|status\.json|status\.events\.jsonl|decisions\.events\.jsonl"
-    r"|acceptance-matrix\.json|issue-matrix\.[^/]*|traces/.*|review-cycle-[^/]*)"
-)
-"""What the host keeps for itself in a mission's folder, and overwrites in a merge (3.2.7)."""
 
 
 @frozen
@@ -46,42 +38,6 @@ class Merged:
     is_good: bool
     lines: tuple[str, ...]
     was_before: bool = False
-
-
-async def obstacles(
-    repository: Repository, repo_root: Path, merge: MergeSettings, lanes: Iterable[str] = ()
-) -> list[str]:
-    """What would make a merge fail, or lose something, as far as the repository tells; nothing is changed.
-
-    Args:
-        lanes: the branches of the mission's lanes, as far as they are known.
-
-    Raises:
-        WorkspaceError: the repository cannot be read.
-    """
-    here, found = await repository.look_at(repo_root), []
-    target = merge.target or here.branch
-    if not target:
-        return ["no branch is checked out here, and merge.target names none"]
-    if await repository.resolve(repo_root, f"refs/heads/{target}") is None:
-        return [f"there is no branch {target} here to merge into"]
-    changed = [path for path in here.changed if not OF_THE_HOST.fullmatch(path)]
-    if changed and target == here.branch:
-        found.append(f"{target} is checked out here with changes that nobody has committed: {_some(changed)}")
-    if await repository.is_locked(repo_root):
-        found.append("another git is at work here, or was killed: there is .git/index.lock")
-    if merge.push and not await repository.has_remote(repo_root, "origin"):
-        found.append("merge.push: there is no remote `origin` to push to")
-    for branch in dict.fromkeys(lanes):
-        if left := await repository.uncommitted(repo_root, branch):
-            found.append(f"the workspace of {branch}, which the host removes, holds {_some(left)}")
-        # Where both have changed a file, the host's squash takes the mission's without a word (3.2.7).
-        if merge.strategy == "squash" and await repository.resolve(repo_root, f"refs/heads/{branch}"):
-            both = await repository.both_changed(repo_root, target, branch)
-            slug = branch.removeprefix(LANE_BRANCHES).rpartition("-lane-")[0]
-            if both := tuple(path for path in both if f"/{slug}/" not in path):  # planning is the host's own
-                found.append(f"a squash would undo what {target} has changed since in {_some(both)}")
-    return found
 
 
 @frozen
@@ -143,10 +99,23 @@ async def merge_mission(run: RunContext, wp_ids: Iterable[str]) -> Merged:
 
     Args:
         wp_ids: all of the mission's.
-
-    Raises:
-        WorkspaceError: the repository cannot be read.
     """
+    before = run.merge()
+    try:
+        return await _merge(run, wp_ids)
+    except (
+        WorkspaceError,
+        LogNotWritten,
+        CommandNotStarted,
+    ) as problem:  # it is accepted all the same
+        if run.merge() == before:
+            return _not_merged(run, [str(problem)])
+        mission = run.host.mission
+        said = f"whether mission {mission} is merged and in order is not known: {problem}"
+        return Merged(False, False, (said, f"to find out: {_again(mission)}"))
+
+
+async def _merge(run: RunContext, wp_ids: Iterable[str]) -> Merged:
     merge, records = run.settings.merge, {wp_id: run.record(wp_id) for wp_id in wp_ids}
     approved = {wp_id: each.approved_commit for wp_id, each in records.items() if each.approved_commit}
     try:
@@ -285,9 +254,3 @@ def _again(mission: str) -> str:
 
 def _by_hand(mission: str, target: str) -> str:
     return f"spec-kitty orchestrator-api merge-mission --mission {mission} --target {target}"
-
-
-def _some(paths: Iterable[str]) -> str:
-    paths = list(paths)
-    more = len(paths) - FILES_NAMED
-    return ", ".join(paths[:FILES_NAMED]) + (f" and {more} more" if more > 0 else "")

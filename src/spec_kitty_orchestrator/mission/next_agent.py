@@ -90,16 +90,22 @@ class AgentPicker:
             first = (record.asked_agent or "", *cast.escalated(agents, record.rejections))
             named = (*first, *cast.implementers(agents, self.wp_id))
             return tuple(name for name in dict.fromkeys(named) if name in self.run.agents.known)
-        approved = {each.agent for each in record.approvals}  # by each of them once
-        named = tuple(name for name in cast.reviewers(agents, self.wp_id) if name not in approved)
+        named = tuple(name for name in cast.reviewers(agents, self.wp_id) if not self._has_approved(name))
         return reviewers(named, self._implementer(), record.last_reviewers)
 
+    def _has_approved(self, name: str) -> bool:
+        approvals = self.run.record(self.wp_id).approvals
+        return any(self.run.agents.are_same(name, each.agent) for each in approvals)
+
     def _implementer(self) -> str:
-        """Who made it, as far as is known; an earlier run may have had agents that the settings lack now."""
-        return (
-            self.run.record(self.wp_id).implementer
-            or cast.implementers(self.run.settings.agents, self.wp_id)[0]
-        )
+        """Who made it, by its name among the reviewers if it is one.
+
+        As far as is known: an earlier run may have had agents that the settings lack now.
+        """
+        agents = self.run.settings.agents
+        made_by = self.run.record(self.wp_id).implementer or cast.implementers(agents, self.wp_id)[0]
+        among = cast.reviewers(agents, self.wp_id)
+        return next((name for name in among if self.run.agents.are_same(name, made_by)), made_by)
 
     async def cope_with(self, role: Role, agent: str, failure: Failure) -> None:
         """Records a failure and does what follows from it, the waiting included.

@@ -82,12 +82,7 @@ def work_prompt(assignment: Assignment, *to_heed: str | None, gone_on: GoneOn | 
 
 
 def review_prompt(
-    assignment: Assignment,
-    review_ref: str,
-    judged: str = "",
-    earlier: Sequence[str] = (),
-    checks: str = "",
-    gone_on: GoneOn | None = None,
+    assignment: Assignment, review_ref: str, judged: str = "", earlier: Sequence[str] = (), checks: str = ""
 ) -> str:
     """The prompt of one review.
 
@@ -99,7 +94,6 @@ def review_prompt(
         judged: the commit under review.
         earlier: what earlier reviews of this work package asked for, the newest last.
         checks: what the project's own checks said about that commit.
-        gone_on: the reviewer has begun to judge this very commit, and gave no verdict.
     """
     reviews = [each.strip() for each in earlier]
     reviews = [*map(_shortened, reviews[:-1]), *reviews[-1:]]
@@ -112,10 +106,19 @@ def review_prompt(
         "also": (_EARLIER * bool(reviews) + _CHECKS * bool(checks)).format(mark=mark),
         "mark": mark,
     }
-    if gone_on is not None:
-        return _REVIEW_ON.format(opening=_CUT_OFF if gone_on.cut_off else _NO_VERDICT, **said)
     blocks = [*_numbered("earlier-review", reviews), *([("checks", "", checks)] if checks else [])]
     return _with_blocks(_REVIEW.format(**said), mark, _work_package(assignment), *blocks)
+
+
+def continued_review_prompt(assignment: Assignment, review_ref: str, judged: str, gone_on: GoneOn) -> str:
+    """The prompt for a reviewer that has begun to judge this very commit, and gave no verdict yet.
+
+    Args:
+        review_ref, judged: see `review_prompt`.
+    """
+    opening = _CUT_OFF if gone_on.cut_off else _NO_VERDICT
+    said = {**_places(assignment), "review_ref": review_ref, "commit": judged}
+    return _REVIEW_ON.format(opening=opening, **said)
 
 
 def _joined(*parts: str) -> str:

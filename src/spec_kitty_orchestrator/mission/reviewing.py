@@ -11,7 +11,7 @@ from ..agents.spec import FailureKind, Role
 from ..host.contract.lanes import Lane
 from ..report.events import SentBack, VerdictGiven
 from . import prompts
-from .attempt import run_attempt
+from .attempt import Attempt, run_attempt
 from .context import RunContext
 from .evidence import Evidence
 from .next_agent import AgentPicker
@@ -60,14 +60,7 @@ class Reviewing:
             await self.standing.take_into_review(self.run.policy(agent, role), ref)
             if objection is not None:
                 return self._send_back(agent, before, ref, objection)
-            checks = "; ".join(f"`{line}` succeeded" for line in self.bench.green(before.commit))
-            assignment = await self.bench.assignment()
-            known = "\n".join((assignment.text, *self.record.reviews))
-            session = self.bench.session(role, agent, known, before.commit)
-            gone_on = self.bench.gone_on(role, session)
-            told = (before.commit, self.record.reviews, checks)
-            prompt = prompts.review_prompt(assignment, ref, *told, gone_on=gone_on)
-            result = await run_attempt(self.run, self.bench.attempt(role, agent, prompt, session))
+            result = await run_attempt(self.run, await self._attempt(agent, ref, before.commit))
             after = await self.bench.look()
             if changed := change_by_reviewer(before, after):
                 await self.picker.cope_with(role, agent, Failure(FailureKind.WORK_CHANGED, changed))
@@ -82,6 +75,17 @@ class Reviewing:
                     continue
                 failure = Failure(FailureKind.NO_VERDICT, f"its last message holds no verdict for {ref}")
             await self.picker.cope_with(role, agent, failure)
+
+    async def _attempt(self, agent: str, ref: str, commit: str) -> Attempt:
+        """What a reviewer is asked: all of it, or to go on with what it has begun to judge."""
+        role, assignment, reviews = Role.REVIEW, await self.bench.assignment(), self.record.reviews
+        session = self.bench.session(role, agent, "\n".join((assignment.text, *reviews)), commit)
+        if (gone_on := self.bench.gone_on(role, session)) is not None:
+            prompt = prompts.continued_review_prompt(assignment, ref, commit, gone_on)
+        else:
+            checks = "; ".join(f"`{line}` succeeded" for line in self.bench.green(commit))
+            prompt = prompts.review_prompt(assignment, ref, commit, reviews, checks)
+        return self.bench.attempt(role, agent, prompt, session)
 
     async def _given_verdict(self) -> Reviewed | None:
         """A verdict that the host has not heard of yet; an approval only while its commit is still there.
@@ -154,7 +158,7 @@ class Reviewing:
         if is_last and said.approved:
             record.approved_commit, record.approved_by = review.commit, review.agent
         self.run.save(self.wp_id)
-        own_work = review.agent == record.implementer
+        own_work = self.run.agents.are_same(review.agent, record.implementer)
         verdict = (review.agent, said.review_ref, said.word, said.feedback, review.commit, own_work)
         self.run.events.emit(VerdictGiven(self.wp_id, *verdict))
         return is_last

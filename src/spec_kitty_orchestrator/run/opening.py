@@ -21,7 +21,7 @@ from ..host.coordination import shortcoming
 from ..host.program import HostEndpoint, find_host_binary
 from ..mission.context import AgentKit, policy_for
 from ..mission.evidence import GitRepository
-from ..mission.merging import obstacles
+from ..mission.obstacles import obstacles
 from ..processes.agent_process import RunAgent
 from ..processes.open_files import most_open_files, open_files_for
 from ..settings.cast import Part, parts

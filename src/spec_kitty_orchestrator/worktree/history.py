@@ -49,7 +49,8 @@ def worktrees_of(git: Path) -> Iterator[LinkedWorktree]:
     for git_dir in sorted((git / "worktrees").glob("*")):
         pointer = read_regular(os.fsencode(git_dir / "gitdir"))
         if pointer is not None:
-            yield LinkedWorktree(Path(os.fsdecode(pointer.strip())).parent, git_dir)
+            there = os.path.normpath(git_dir / os.fsdecode(pointer.strip()))  # it may be a relative path
+            yield LinkedWorktree(Path(there).parent, git_dir)
 
 
 @frozen

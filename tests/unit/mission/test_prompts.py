@@ -12,7 +12,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spec_kitty_orchestrator.host.workspace import Workspace
-from spec_kitty_orchestrator.mission.prompts import EARLIER_LIMIT, Assignment, review_prompt, work_prompt
+from spec_kitty_orchestrator.mission.prompts import (
+    EARLIER_LIMIT,
+    Assignment,
+    GoneOn,
+    continued_review_prompt,
+    review_prompt,
+    work_prompt,
+)
+from spec_kitty_orchestrator.mission.verdict import read_verdict
 
 GIT = Path("/r/.git")
 PLACE = Workspace(
@@ -115,6 +123,35 @@ def test_the_same_values_make_the_same_prompt() -> None:
     assert work_prompt(ASSIGNMENT, "again") == work_prompt(ASSIGNMENT, "again")
 
 
+# Of a session that is gone on with.
+
+
+def test_who_knows_the_work_is_told_what_is_new_alone() -> None:
+    sent_back = work_prompt(ASSIGNMENT, "line 3 is wrong", gone_on=GoneOn())
+    assert blocks(sent_back) == [("feedback", "line 3 is wrong")]
+    assert "cut off" not in sent_back
+    assert "Rules:" not in sent_back
+    cut_off = work_prompt(ASSIGNMENT, gone_on=GoneOn(cut_off=True))
+    assert cut_off.startswith("You were cut off.")
+    assert TAG.search(cut_off) is None
+    assert "until all of it is done" in cut_off
+    changed = work_prompt(ASSIGNMENT, "so", gone_on=GoneOn(text_is_new=True))
+    assert blocks(changed) == [("work-package", "# The work"), ("feedback", "so")]
+    assert "has been changed since" in changed
+
+
+@pytest.mark.parametrize(
+    ("cut_off", "why"), [(True, "You were cut off"), (False, "did not end with a verdict")]
+)
+def test_a_reviewer_that_goes_on_is_told_why_and_the_new_reference(cut_off: bool, why: str) -> None:
+    prompt = continued_review_prompt(ASSIGNMENT, REF, "bbb", GoneOn(cut_off))
+    assert why in prompt.splitlines()[0]
+    assert f"\nReview reference: {REF}\n" in prompt
+    assert "\nCommit under review, as before: bbb\n" in prompt
+    assert "change nothing" in prompt
+    assert read_verdict(prompt, REF) is None  # whoever only quotes it gives no verdict
+
+
 @st.composite
 def foreign(draw: st.DrawFn) -> str:
     """Text that begins and ends with a line of its own, with tags as prompts have them, of any mark."""
@@ -134,5 +171,7 @@ def test_no_text_closes_its_block_or_opens_another(text: str, first: str, second
     assignment = evolve(ASSIGNMENT, text=text)
     worked = work_prompt(assignment, first, second)
     assert blocks(worked) == [("work-package", text), ("feedback", first), ("feedback", second)]
+    goes_on = work_prompt(assignment, first, second, gone_on=GoneOn(True, text_is_new=True))
+    assert blocks(goes_on) == [("work-package", text), ("feedback", first), ("feedback", second)]
     reviewed = review_prompt(assignment, REF, "bbb", [first], second)
     assert blocks(reviewed) == [("work-package", text), ("earlier-review", first), ("checks", second)]
