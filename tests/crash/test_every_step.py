@@ -151,7 +151,8 @@ def test_the_mission_takes_the_steps_that_are_tried_below(new_crash: NewCrash) -
     calls = re.findall(
         r"orchestrator-api ([\w-]+)(?:[^\0]*? --to (\w+))?", (crash.folder / "done").read_text()
     )
-    assert tuple(lane or command for command, lane in calls) == STEPS
+    taken = [lane or command for command, lane in calls]
+    assert (*sorted(taken[:2]), *taken[2:]) == STEPS, "the first two are asked for side by side"
     assert len(list(crash.folder.glob("agent-*"))) == AGENTS
 
 
