@@ -40,6 +40,8 @@ class FailureKind(str, enum.Enum):
     HANDOVER_REFUSED = "handover_refused"
     CHECKS_FAILED = "checks_failed"
     WORK_CHANGED = "work_changed"  # by a reviewer
+    NOT_LAUNCHED = "not_launched"  # elsewhere: it never began there, and says nothing of the agent
+    LOST = "lost"  # elsewhere: its end was not heard of, or it was ended there by somebody
     SESSION_LOST = "session_lost"  # which was to be gone on with; nobody's fault, and nothing was done
 
 
