@@ -227,6 +227,37 @@ async def test_nothing_is_left_of_an_agent_elsewhere_that_is_ended(
     assert wrong == {}
 
 
+VICTIMS = {
+    "the orchestrator": ("orchestrator",),
+    "it and the keepers": ("orchestrator", "keepers"),
+    "it, the keepers and the launchers": ("orchestrator", "keepers", "launchers"),
+}
+
+
+@pytest.mark.parametrize("victims", VICTIMS.values(), ids=VICTIMS)
+def test_nothing_is_left_anywhere_when_all_here_is_killed(place: Place, victims: tuple[str, ...]) -> None:
+    place.arena.is_init = True
+    kill_all_here(place, victims, PATIENCE)
+
+
+def test_nothing_is_left_where_nobody_hears_of_it_when_all_here_is_killed(deaf_place: Place) -> None:
+    """Nothing but the signs of life can tell."""
+    deaf_place.arena.is_init = True
+    kill_all_here(deaf_place, VICTIMS["it, the keepers and the launchers"], 3.0)
+
+
+def kill_all_here(place: Place, victims: tuple[str, ...], silence: float) -> None:
+    modes = ("ignore", "grandchild", "nameless_grandchild")
+    driver = place.arena.drive(*(place.send(place.arena.launch(mode), silence) for mode in modes))
+    driver.await_ready()
+    pids = {"orchestrator": [driver.pid], "keepers": driver.keepers, "launchers": pids_of(f"node.py launch {place.socket}")}
+    for victim in victims:
+        for pid in pids[victim]:
+            os.kill(pid, signal.SIGKILL)
+    assert driver.await_exit() == -signal.SIGKILL
+    assert eventually(lambda: not place.arena.left())
+
+
 async def test_what_it_leaves_behind_is_ended_and_named(place: Place, new_sink: Any) -> None:
     ending = await place.send(place.arena.launch("grandchild", "exit")).run(new_sink())
     assert (ending.returncode, ending.ended_by) == (0, EndedBy.EXITED)
@@ -271,7 +302,7 @@ async def test_a_frozen_launcher_is_ended_and_so_is_what_it_launched(
     trial = Trial(launch, new_sink())
 
     def freeze() -> None:
-        for pid in pids_of("node.py launch"):
+        for pid in pids_of(f"node.py launch {deaf_place.socket}"):
             os.kill(pid, signal.SIGSTOP)
 
     ending = await trial.run_with(freeze)
