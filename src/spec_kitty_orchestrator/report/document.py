@@ -1,0 +1,80 @@
+"""A report on one run as plain values, in the order in which they are read; see `text.py`, `page.py`.
+
+All words are harmless by the time that they are here.
+"""
+
+from __future__ import annotations
+
+from attrs import frozen
+
+GOOD, BAD, OPEN, QUIET = "good", "bad", "open", "quiet"
+"""Tones: how a reader's eye should take something."""
+
+
+@frozen
+class Table:
+    """Rows under a heading; `numbers` says which columns are figures. `note` stands below."""
+
+    heading: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    numbers: frozenset[int] = frozenset()
+    note: str = ""
+
+    def without_empty_columns(self) -> Table:
+        """The same without the columns in which no row holds anything."""
+        kept = [index for index in range(len(self.columns)) if any(row[index] for row in self.rows)]
+        return Table(
+            self.heading,
+            tuple(self.columns[index] for index in kept),
+            tuple(tuple(row[index] for index in kept) for row in self.rows),
+            frozenset(place for place, index in enumerate(kept) if index in self.numbers),
+            self.note,
+        )
+
+
+@frozen
+class Entry:
+    """Something that happened to a work package: when (local), in a line, and what was said, as lines."""
+
+    clock: str
+    what: str
+    tone: str = QUIET
+    words: str = ""
+
+
+@frozen
+class Chapter:
+    """One work package: what is known of it in few words, and its entries as they happened."""
+
+    wp_id: str
+    title: str
+    lane: str
+    tone: str
+    facts: str
+    entries: tuple[Entry, ...]
+
+
+@frozen
+class Document:
+    """A report.
+
+    Attributes:
+        heading: the run and its mission.
+        standing: how the run stands, in a line; `tone` how that is to be taken.
+        facts: what else there is to know at once, as pairs.
+        summary: the run's own last words, as lines.
+        tables, chapters: the rest; a table that would be empty is not there.
+        notices: what was said about the run as a whole, with the time.
+        problems: what could not be read of the events.
+    """
+
+    heading: str
+    standing: str
+    tone: str
+    facts: tuple[tuple[str, str], ...]
+    summary: str
+    tables: tuple[Table, ...]
+    chapters: tuple[Chapter, ...]
+    notices: tuple[Entry, ...]
+    problems: tuple[str, ...] = ()
