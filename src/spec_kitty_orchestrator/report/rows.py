@@ -115,7 +115,7 @@ def _row(story: Story, wp: WpStory, now: float, overhear: Overhear) -> Row:
             said=overhear(attempt),
         )
     if wp.lane == "canceled":
-        return evolve(row, need=Need.THROUGH, now="canceled")
+        return evolve(row, need=Need.THROUGH, said=wp.left)
     if _is_not_asked_for(story, wp):
         return evolve(row, now="not asked for")
     span = wp.timeline.now
