@@ -14,6 +14,9 @@ NEWS_SHOWN = 4
 """Lines that are kept for what concerns no single row, if there are so many and there is room."""
 LINES_FOR_NEWS = 6
 """One line in so many of a low terminal."""
+LONGEST_LANE = len("in_progress")
+MOST_NOW = 36
+"""Columns of a wide terminal; two agents' names, or an agent's with its model."""
 GAP = "  "
 PLAIN_GLYPHS = str.maketrans("▸✓·━╌…→—", ">+.=-~>-")
 """For a terminal whose characters are no Unicode; one for one."""
@@ -120,31 +123,31 @@ def _head(picture: Picture, width: int) -> Iterator[Text]:
     title = Text(picture.title, "bold")
     title.truncate(max(width - len(picture.state) - len(GAP), 0), overflow="ellipsis", pad=True)
     yield title + GAP + Text(picture.state, "bold")
-    yield _bar(picture.counts, width)
-    yield from (Text(line) for line in _packed(picture.facts, width))
-    yield from (Text(f"resting: {line}", "yellow") for line in _packed(picture.resting, width - 9))
+    yield bar(picture.counts, width)
+    yield from (Text(line) for line in packed(picture.facts, width))
+    yield from (Text(f"resting: {line}", "yellow") for line in packed(picture.resting, width - 9))
     yield Text()
 
 
-def _bar(counts: dict[Need, int], width: int) -> Text:
+def bar(counts: dict[Need, int], width: int) -> Text:
     """Through, at work, in need of somebody, and the rest; what there is of something is seen."""
     total = sum(counts.values())
     said = f"{counts.get(Need.THROUGH, 0)} of {total} through"
     stuck = counts.get(Need.ATTENTION, 0)
     said += f", {stuck} need you" if stuck > 1 else ", 1 needs you" if stuck else ""
     room = max(width - len(said) - len(GAP), 1)
-    bar, upto, drawn = Text(), 0, 0
+    line, upto, drawn = Text(), 0, 0
     for need, glyph in ((Need.THROUGH, "━"), (Need.AT_WORK, "━"), (Need.ATTENTION, "━")):
         upto += counts.get(need, 0)
         end = room * upto // max(total, 1)
         end = min(max(end, drawn + bool(counts.get(need))), room)
-        bar.append(glyph * (end - drawn), {Need.AT_WORK: "cyan", Need.THROUGH: "green"}.get(need, "red"))
+        line.append(glyph * (end - drawn), {Need.AT_WORK: "cyan", Need.THROUGH: "green"}.get(need, "red"))
         drawn = end
-    bar.append("╌" * (room - drawn), "dim")
-    return bar + GAP + Text(said, "bold")
+    line.append("╌" * (room - drawn), "dim")
+    return line + GAP + Text(said, "bold")
 
 
-def _packed(facts: Sequence[str], width: int) -> Iterator[str]:
+def packed(facts: Sequence[str], width: int) -> Iterator[str]:
     """Facts beside each other, as many as a line holds."""
     line = ""
     for fact in facts:
@@ -211,11 +214,10 @@ class _Layout:
         wp_id = max((len(row.wp_id) for row in rows), default=0)
         cost = max((len(row.cost) for row in rows), default=0)
         lane = max((len(row.lane) for row in rows), default=0)
-        wp_id, cost, lane = max(wp_id, 2), max(cost, 4), max(lane, 4)
+        wp_id, cost, lane = max(wp_id, 2), max(cost, 5), max(lane, LONGEST_LANE)
         fixed = 2 + wp_id + lane + 3 + 7 + cost + 5 * len(GAP)
-        now = max((len(row.now) for row in rows), default=0)
-        room = max(width - fixed, 3)
-        now = min(max(now, 3), room // 2 if width >= WIDE else room)
+        now = max(width - fixed, 3)
+        now = now if width < WIDE else min(now // 2, MOST_NOW)
         return cls(width, wp_id, lane, now, cost)
 
     def heading(self) -> Text:
