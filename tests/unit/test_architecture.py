@@ -84,7 +84,7 @@ ACTS_ALL_THE_SAME = {
     "agents.__init__": {"os", "shutil"},  # where an agent's program is
     "agents.probe": {"trio"},  # which version it says it has
 }
-USES_THREADS = {"report.outlet", "report.board", "run.stopping"}
+USES_THREADS = {"report.outlet", "run.stopping"}
 """What may block for ever is done there; all else is one thread's."""
 USES_TRIO = {
     "agents": {"probe"},

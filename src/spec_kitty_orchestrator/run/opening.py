@@ -43,6 +43,7 @@ class Request:
 
     Attributes:
         asked: of single work packages; and `agents`, who may be asked for some beside those of the settings.
+        plain: show lines, not a board.
     """
 
     mission: str
@@ -52,6 +53,7 @@ class Request:
     environ: Mapping[str, str] = field(factory=lambda: dict(os.environ))
     asked: Asked = field(factory=Asked)
     agents: tuple[str, ...] = ()
+    plain: bool = False
 
 
 @frozen

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 
 import click
@@ -30,10 +30,12 @@ from ..processes.orphans import RUN_MARKER, adopt_orphans, still_running, sweep_
 from ..report.board import Board, open_display
 from ..report.events import Notice, RunEnded, RunStarted
 from ..report.lines import Lines
+from ..report.reading import FILE_NAME, EventFile
 from ..report.stream import EventStream, JsonLines
 from ..report.times import clock_time
 from ..settings.loading import load_settings
 from .clock import SteadyClock
+from .last_words import overhear
 from .lock import RunLock, run_lock
 from .opening import KITTIFY, Opened, Request, check_everything
 from .ownership import give_back
@@ -70,7 +72,8 @@ def supervise(request: Request, *, resume: bool) -> ExitCode:
     settings = load_settings(request.repo_root / KITTIFY, request.environ, request.flags)
     stop = StopControl(settings.grace_seconds)
     exit_hard_when_late(stop, hard_exit_seconds(settings.grace_seconds, settings.host.timeout_seconds))
-    with stop.handlers(), open_display() as display:
+    overheard = overhear(request.repo_root, settings.agents.custom)
+    with stop.handlers(), open_display(plain=request.plain, overheard=overheard) as display:
         raise_open_files()
         return trio.run(_stoppable, request, stop, display, resume, clock=SteadyClock())
 
@@ -243,8 +246,11 @@ class Session:
     @asynccontextmanager
     async def recording(self, display: Board | Lines) -> AsyncIterator[None]:
         """Whatever ends the run, its status says so, and its events are on the disk."""
+        file = self.run.log_dir / FILE_NAME
+        with suppress(OSError):  # it is only to be shown
+            display.recall(await trio.to_thread.run_sync(EventFile(file).more))
         try:
-            lines = JsonLines(self.run.log_dir / "events.jsonl", display.notice)
+            lines = JsonLines(file, display.notice)
         except OSError as problem:
             raise StateFileError(f"cannot write {self.run.log_dir}: {problem.strerror}") from problem
         self.run.events.add(lines)
