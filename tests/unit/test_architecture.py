@@ -46,6 +46,7 @@ WRITES_FILES = {
     "mission.checks": "the folder of its logs",
     "mission.bugs": "a traceback, for a report",
     "processes.attempt_log": "an attempt's log",
+    "report.page": "the report of a run, beside its events",
     "report.stream": "events.jsonl",
     "run.lock": "the lock",
     "run.state": "the run state",
@@ -71,9 +72,16 @@ WITHOUT_EFFECTS = (
     "mission.verdict",
     "processes.bounds",
     "processes.ending",
+    "report.chapters",
+    "report.composing",
+    "report.document",
+    "report.drawing",
+    "report.figures",
+    "report.harmless",
     "report.phases",
     "report.schema",
     "report.story",
+    "report.text",
     "report.totals",
     "report.wp_story",
     "settings.checks",
@@ -104,7 +112,7 @@ USES_TRIO = {
         "workbench",
     },
     "processes": {"agent_process", "attempt_log", "keeper", "orphans"},
-    "run": {"clock", "opening", "session", "stopping", "writer"},
+    "run": {"clock", "leaving", "opening", "session", "stopping", "writer"},
 }
 
 EFFECTS = {
@@ -140,7 +148,7 @@ WRITING_CALLS = {
 }
 WRITING_FLAGS = {"O_WRONLY", "O_RDWR", "O_CREAT"}
 
-HEAVY = {"trio", "cattrs", "dulwich", "rich", "ruamel", "psutil", "filelock", "pytest"}
+HEAVY = {"trio", "jinja2", "cattrs", "dulwich", "rich", "ruamel", "psutil", "filelock", "pytest"}
 MOST_LINES = 300
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..errors import ExitCode
-from .orchestrate import flag_options, plain_option, repo_root_option
+from .orchestrate import events_option, flag_options, plain_option, repo_root_option
 
 if TYPE_CHECKING:
     from ..run.state import RunState, RunStore
@@ -26,6 +26,7 @@ actor_option = click.option("--actor", help="Who we are to the host.  [default: 
 @flag_options(*["as before"] * 8)
 @actor_option
 @plain_option
+@events_option
 @repo_root_option
 @click.pass_context
 def resume_command(context: click.Context, /, **options: object) -> None:
@@ -66,7 +67,14 @@ def resume(
 
 
 def go_on(
-    state: RunState, root: Path, asked: Asked, *, actor: str | None, plain: bool = False, **flags: Any
+    state: RunState,
+    root: Path,
+    asked: Asked,
+    *,
+    actor: str | None,
+    plain: bool = False,
+    events: bool = False,
+    **flags: Any,
 ) -> ExitCode:
     """Goes on with a run.
 
@@ -83,7 +91,7 @@ def go_on(
     given = Flags(**flags).over(state.flags)
     agents = tuple(record.asked_agent for record in state.work_packages.values() if record.asked_agent)
     who = actor or state.actor
-    request = Request(state.mission, who, root, given, asked=asked, agents=agents, plain=plain)
+    request = Request(state.mission, who, root, given, asked=asked, agents=agents, plain=plain, events=events)
     return supervise(request, resume=True)
 
 

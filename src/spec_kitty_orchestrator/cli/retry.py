@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from ..errors import ExitCode
-from .orchestrate import flag_options, plain_option, repo_root_option
+from .orchestrate import events_option, flag_options, plain_option, repo_root_option
 from .resume import actor_option, go_on, mission_option, run_to_go_on_with
 
 
@@ -20,6 +20,7 @@ from .resume import actor_option, go_on, mission_option, run_to_go_on_with
 @flag_options(*["as before"] * 8)
 @actor_option
 @plain_option
+@events_option
 @repo_root_option
 @click.pass_context
 def retry_command(context: click.Context, /, **options: object) -> None:

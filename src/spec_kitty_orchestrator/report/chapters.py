@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from .document import BAD, GOOD, OPEN, QUIET, Chapter, Entry
+from .document import BAD, GOOD, OPEN, QUIET, Chapter, Happening
 from .events import CommandEnded, VerdictGiven
 from .figures import REJECTED, SHORT_WAIT_SECONDS, clock, took, what_was_waited_for
 from .harmless import harmless, one_line
 from .phases import Phase, Span
 from .wp_story import AttemptStory, WpStory
 
-Dated = tuple[float, Entry]
+Dated = tuple[float, Happening]
 
 
 def chapter(wp: WpStory, now: float) -> Chapter:
@@ -19,7 +19,7 @@ def chapter(wp: WpStory, now: float) -> Chapter:
     entries = [*_attempts(wp, now), *_commands(wp), *_verdicts(wp), *_setbacks(wp), *_waits(wp, now)]
     if wp.left:
         time = wp.timeline.spans[-1].start if wp.timeline.spans else now
-        entries.append((time, Entry(clock(time), "left as it is", BAD, harmless(wp.left))))
+        entries.append((time, Happening(clock(time), "left as it is", BAD, harmless(wp.left))))
     return Chapter(
         one_line(wp.wp_id),
         one_line(wp.title),
@@ -51,7 +51,7 @@ def _attempts(wp: WpStory, now: float) -> Iterator[Dated]:
         words = "" if attempt.message in told else harmless(attempt.message)
         what = f"{attempt.role} {attempt.number} by {one_line(attempt.agent)}: {_outcome(attempt, now)}"
         tone = BAD if attempt.failed else QUIET if attempt.ended is not None else OPEN
-        yield attempt.started, Entry(clock(attempt.started), what, tone, words)
+        yield attempt.started, Happening(clock(attempt.started), what, tone, words)
 
 
 def _outcome(attempt: AttemptStory, now: float) -> str:
@@ -67,7 +67,10 @@ def _outcome(attempt: AttemptStory, now: float) -> str:
 def _commands(wp: WpStory) -> Iterator[Dated]:
     for ended, command in wp.commands:
         time = ended - command.seconds
-        yield time, Entry(clock(time), _command(command), QUIET if command.outcome == "succeeded" else BAD)
+        yield (
+            time,
+            Happening(clock(time), _command(command), QUIET if command.outcome == "succeeded" else BAD),
+        )
 
 
 def _command(command: CommandEnded) -> str:
@@ -78,7 +81,7 @@ def _command(command: CommandEnded) -> str:
 def _verdicts(wp: WpStory) -> Iterator[Dated]:
     for time, verdict in wp.verdicts:
         tone = BAD if verdict.verdict == REJECTED else GOOD
-        yield time, Entry(clock(time), _verdict(verdict), tone, harmless(verdict.feedback))
+        yield time, Happening(clock(time), _verdict(verdict), tone, harmless(verdict.feedback))
 
 
 def _verdict(verdict: VerdictGiven) -> str:
@@ -91,7 +94,9 @@ def _setbacks(wp: WpStory) -> Iterator[Dated]:
     for setback in wp.setbacks:
         yield (
             setback.time,
-            Entry(clock(setback.time), "not ready, back to its implementer", BAD, harmless(setback.words)),
+            Happening(
+                clock(setback.time), "not ready, back to its implementer", BAD, harmless(setback.words)
+            ),
         )
 
 
@@ -99,7 +104,7 @@ def _waits(wp: WpStory, now: float) -> Iterator[Dated]:
     for span in wp.timeline.spans:
         told = span.phase in (Phase.AGENTS, Phase.PAUSE, Phase.PUT_OFF, Phase.LANE)
         if told and span.seconds(now) >= SHORT_WAIT_SECONDS:
-            yield span.start, Entry(clock(span.start), _wait(span, now), QUIET)
+            yield span.start, Happening(clock(span.start), _wait(span, now), QUIET)
 
 
 def _wait(span: Span, now: float) -> str:

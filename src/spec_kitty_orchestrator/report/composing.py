@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from .chapters import chapter
-from .document import BAD, GOOD, OPEN, Document, Entry, Table
+from .document import BAD, GOOD, OPEN, Document, Happening, Table
 from .figures import clock, local, phases_of, repeated, took, waits
 from .harmless import harmless, one_line
 from .phases import Phase
@@ -43,7 +43,7 @@ def compose(story: Story, problems: Sequence[str] = ()) -> Document:
         tables=tuple(table.without_empty_columns() for table in tables if table.rows),
         chapters=tuple(chapter(wp, now) for wp in wps),
         notices=tuple(
-            Entry(clock(each.time), one_line(each.words)) for each in story.notices[:NOTICES_SHOWN]
+            Happening(clock(each.time), one_line(each.words)) for each in story.notices[:NOTICES_SHOWN]
         ),
         problems=tuple(map(harmless, problems)),
     )

@@ -34,7 +34,7 @@ class Table:
 
 
 @frozen
-class Entry:
+class Happening:
     """Something that happened to a work package: when (local), in a line, and what was said, as lines."""
 
     clock: str
@@ -52,7 +52,7 @@ class Chapter:
     lane: str
     tone: str
     facts: str
-    entries: tuple[Entry, ...]
+    entries: tuple[Happening, ...]
 
 
 @frozen
@@ -76,5 +76,5 @@ class Document:
     summary: str
     tables: tuple[Table, ...]
     chapters: tuple[Chapter, ...]
-    notices: tuple[Entry, ...]
+    notices: tuple[Happening, ...]
     problems: tuple[str, ...] = ()

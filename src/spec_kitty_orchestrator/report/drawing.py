@@ -45,7 +45,7 @@ class Mark:
 
 
 @frozen
-class Row:
+class TimeRow:
     """The line of time of one work package."""
 
     wp_id: str
@@ -61,7 +61,7 @@ class Times:
 
     ticks: tuple[Mark, ...]
     starts: tuple[Mark, ...]
-    rows: tuple[Row, ...]
+    rows: tuple[TimeRow, ...]
     legend: tuple[tuple[str, str], ...]
 
 
@@ -96,7 +96,7 @@ class _Scale:
             yield Mark(round(100 * number * step / self.seconds, 3), took(number * step) if number else "0")
 
 
-def _row(wp: WpStory, scale: _Scale, now: float) -> Row:
+def _row(wp: WpStory, scale: _Scale, now: float) -> TimeRow:
     bars = [_bar(span, scale, now) for span in wp.timeline.spans if span.phase is not Phase.OVER]
     verdicts = [
         Mark(
@@ -106,7 +106,7 @@ def _row(wp: WpStory, scale: _Scale, now: float) -> Row:
         )
         for time, verdict in wp.verdicts
     ]
-    return Row(one_line(wp.wp_id), one_line(wp.title, 60), tone_of(wp), tuple(bars), tuple(verdicts))
+    return TimeRow(one_line(wp.wp_id), one_line(wp.title, 60), tone_of(wp), tuple(bars), tuple(verdicts))
 
 
 def _bar(span: Span, scale: _Scale, now: float) -> Bar:

@@ -37,8 +37,13 @@ def write_page(events_file: Path) -> Path:
     for timed in file.more():
         story.take(timed.time, timed.event)
     path = events_file.with_name(FILE_NAME)
-    path.write_text(render_page(story, compose(story, file.problems)), encoding="utf-8")
+    put_page(path, render_page(story, compose(story, file.problems)))
     return path
+
+
+def put_page(path: Path, page: str) -> None:
+    """Writes a page. Raises OSError."""
+    path.write_text(page, encoding="utf-8")
 
 
 @cache

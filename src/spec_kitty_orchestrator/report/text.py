@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from .document import BAD, GOOD, Chapter, Document, Entry, Table
+from .document import BAD, GOOD, Chapter, Document, Happening, Table
 
 SIGNS = {GOOD: "+", BAD: "!"}
 WIDEST_CELL = 44
@@ -91,7 +91,7 @@ def _row(cells: Iterator[str] | tuple[str, ...]) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def _markdown_entry(entry: Entry) -> Iterator[str]:
+def _markdown_entry(entry: Happening) -> Iterator[str]:
     what = _escaped(entry.what)
     yield f"- {entry.clock} {f'**{what}**' if entry.tone in SIGNS else what}"
     if entry.words:
