@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from .chapters import chapter
-from .document import BAD, GOOD, OPEN, Document, Happening, Table
+from .document import BAD, GOOD, OPEN, Document, Happening, Table, made_harmless
 from .figures import clock, local, phases_of, repeated, took, waits
 from .harmless import harmless, one_line
 from .phases import Phase
@@ -34,8 +34,8 @@ def compose(story: Story, problems: Sequence[str] = ()) -> Document:
         _waits(story, now),
         _rests(story),
     )
-    return Document(
-        heading=f"run {story.run_id} of mission {story.mission}",
+    document = Document(
+        heading=f"run {one_line(story.run_id)} of mission {one_line(story.mission)}",
         standing=_standing(story, now),
         tone=OPEN if start is None or start.ended is None else GOOD if start.exit_code == 0 else BAD,
         facts=tuple(_facts(story, now)),
@@ -45,8 +45,9 @@ def compose(story: Story, problems: Sequence[str] = ()) -> Document:
         notices=tuple(
             Happening(clock(each.time), one_line(each.words)) for each in story.notices[:NOTICES_SHOWN]
         ),
-        problems=tuple(map(harmless, problems)),
+        problems=tuple(map(one_line, problems)),
     )
+    return made_harmless(document)
 
 
 def _standing(story: Story, now: float) -> str:
@@ -57,7 +58,7 @@ def _standing(story: Story, now: float) -> str:
         return "nothing is known of its beginning"
     if start.ended is None:
         return f"no end of it is told, the last that was heard of it is of {local(now)}; {count}"
-    return f"{start.status} (exit code {start.exit_code}) after {took(story.seconds(now))}; {count}"
+    return f"{one_line(start.status)} (exit code {start.exit_code}) after {took(story.seconds(now))}; {count}"
 
 
 def _facts(story: Story, now: float) -> Iterable[tuple[str, str]]:
@@ -72,12 +73,13 @@ def _facts(story: Story, now: float) -> Iterable[tuple[str, str]]:
     if limits := _limits(story):
         yield "Budget", limits
     if story.wanted is not None:
-        yield "Asked for", ", ".join(map(one_line, story.wanted))
+        yield "Asked for", one_line(", ".join(story.wanted))
     if spent := story.totals.run.line:
         yield "Spent", spent
     if story.merged is not None:
         merged = story.merged
-        yield "Merged", f"into {one_line(merged.target)} ({merged.strategy}), {merged.commit[:COMMIT_SHOWN]}"
+        where = f"into {merged.target} ({merged.strategy}), {merged.commit[:COMMIT_SHOWN]}"
+        yield "Merged", one_line(where)
 
 
 def _of_starts(starts: Sequence[Start]) -> str:

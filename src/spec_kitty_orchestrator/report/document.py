@@ -5,10 +5,17 @@ All words are harmless by the time that they are here.
 
 from __future__ import annotations
 
-from attrs import frozen
+from typing import TypeVar
+
+from attrs import evolve, fields, frozen, has
+
+from .harmless import in_signs
 
 GOOD, BAD, OPEN, QUIET = "good", "bad", "open", "quiet"
 """Tones: how a reader's eye should take something."""
+
+
+T = TypeVar("T")
 
 
 @frozen
@@ -78,3 +85,16 @@ class Document:
     chapters: tuple[Chapter, ...]
     notices: tuple[Happening, ...]
     problems: tuple[str, ...] = ()
+
+
+def made_harmless(value: T) -> T:
+    """The same value with signs in place of what would act, in every text that is in it."""
+    if isinstance(value, str):
+        return in_signs(value)  # type: ignore[return-value]
+    if isinstance(value, tuple):
+        return tuple(map(made_harmless, value))  # type: ignore[return-value]
+    if has(type(value)):
+        names = [field.name for field in fields(type(value))]  # type: ignore[arg-type]
+        parts = {name: made_harmless(getattr(value, name)) for name in names}
+        return evolve(value, **parts)  # type: ignore[misc]
+    return value

@@ -22,6 +22,8 @@ STEPS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 2
 BOX_WIDTH, BOX_HEIGHT = 196, 50
 BETWEEN_COLUMNS, BETWEEN_ROWS, MARGIN = 64, 16, 4
 MOST_IN_COLUMN = 12
+DIP = 64
+"""How far the handles of a line that passes other boxes are below its ends; it goes down 3/4 of that."""
 
 
 @frozen
@@ -168,7 +170,7 @@ def draw_graph(story: Story) -> Graph:
         if dep in corners
     ]
     width = max((box.x for box in boxes), default=0) + BOX_WIDTH + MARGIN
-    height = max((box.y for box in boxes), default=0) + BOX_HEIGHT + MARGIN
+    height = max((box.y for box in boxes), default=0) + BOX_HEIGHT + DIP // 2
     return Graph(width, height, tuple(boxes), tuple(edges))
 
 
@@ -176,7 +178,8 @@ def _edge(start: tuple[int, int], end: tuple[int, int]) -> str:
     x, y = start[0] + BOX_WIDTH, start[1] + BOX_HEIGHT // 2
     to_x, to_y = end[0], end[1] + BOX_HEIGHT // 2
     bend = max(BETWEEN_COLUMNS // 2, abs(to_x - x) // 3)
-    return f"M{x} {y} C{x + bend} {y} {to_x - bend} {to_y} {to_x} {to_y}"
+    dip = DIP if to_x - x > BETWEEN_COLUMNS else 0  # below what stands between them
+    return f"M{x} {y} C{x + bend} {y + dip} {to_x - bend} {to_y + dip} {to_x} {to_y}"
 
 
 def _places(dependencies: Mapping[str, Sequence[str]]) -> dict[str, tuple[int, int]]:

@@ -23,9 +23,14 @@ MOST_SHOWN = 20_000
 """Characters of one text; the whole is in `events.jsonl`."""
 
 
+def in_signs(words: str) -> str:
+    """The words with signs in place of what would act."""
+    return words.translate(_TABLE)
+
+
 def harmless(words: str, most: int = MOST_SHOWN) -> str:
-    """The words with signs in place of what would act, and cut where they are too long to be read."""
-    shown = words[:most].replace("\r\n", "\n").translate(_TABLE).strip("\n")
+    """The same, and cut where they are too long to be read."""
+    shown = in_signs(words[:most].replace("\r\n", "\n")).strip("\n")
     if len(words) <= most:
         return shown
     return f"{shown}… ({len(words) - most:,} more characters are in events.jsonl)"
