@@ -25,7 +25,7 @@ USES = {
     "host": {"processes", "report", "converter", "errors"},
     "agents": {"host", "processes", "errors"},
     "processes": {"errors"},
-    "report": set(),
+    "report": {"converter"},
     "worktree": set(),
     "demo": {"errors"},
     "converter": set(),
@@ -47,6 +47,7 @@ WRITES_FILES = {
     "mission.checks": "the folder of its logs",
     "mission.bugs": "a traceback, for a report",
     "processes.attempt_log": "an attempt's log",
+    "report.page": "the report of a run, beside its events",
     "report.stream": "events.jsonl",
     "run.lock": "the lock",
     "run.state": "the run state",
@@ -74,7 +75,18 @@ WITHOUT_EFFECTS = (
     "mission.verdict",
     "processes.bounds",
     "processes.ending",
+    "report.chapters",
+    "report.composing",
+    "report.document",
+    "report.drawing",
+    "report.figures",
+    "report.harmless",
+    "report.phases",
+    "report.schema",
+    "report.story",
+    "report.text",
     "report.totals",
+    "report.wp_story",
     "settings.checks",
     "settings.values",
     "settings.walls",
@@ -86,7 +98,7 @@ ACTS_ALL_THE_SAME = {
     "agents.__init__": {"os", "shutil"},  # where an agent's program is
     "agents.probe": {"trio"},  # which version it says it has
 }
-USES_THREADS = {"report.outlet", "report.board", "run.stopping"}
+USES_THREADS = {"report.outlet", "run.stopping"}
 """What may block for ever is done there; all else is one thread's."""
 USES_TRIO = {
     "agents": {"probe"},
@@ -106,8 +118,8 @@ USES_TRIO = {
         "workbench",
     },
     "processes": {"agent_process", "attempt_log", "keeper", "orphans"},
+    "run": {"clock", "leaving", "opening", "session", "stopping", "writer"},
     "walls": {"trial"},
-    "run": {"clock", "opening", "session", "stopping", "writer"},
 }
 
 EFFECTS = {
@@ -143,7 +155,7 @@ WRITING_CALLS = {
 }
 WRITING_FLAGS = {"O_WRONLY", "O_RDWR", "O_CREAT"}
 
-HEAVY = {"trio", "cattrs", "dulwich", "rich", "ruamel", "psutil", "filelock", "pytest"}
+HEAVY = {"trio", "jinja2", "cattrs", "dulwich", "rich", "ruamel", "psutil", "filelock", "pytest"}
 MOST_LINES = 300
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 
 import click
@@ -28,12 +29,16 @@ from ..processes.ending import Swept
 from ..processes.open_files import raise_open_files
 from ..processes.orphans import RUN_MARKER, adopt_orphans, still_running, sweep_run
 from ..report.board import Board, open_display
-from ..report.events import Notice, RunEnded, RunStarted
+from ..report.events import Notice, RunEnded
 from ..report.lines import Lines
-from ..report.stream import EventStream, JsonLines
+from ..report.reading import FILE_NAME, EventFile
+from ..report.stream import EventStream, Records
 from ..report.times import clock_time
 from ..settings.loading import load_settings
 from .clock import SteadyClock
+from .first_words import run_started
+from .last_words import overhear
+from .leaving import leave_page
 from .lock import RunLock, run_lock
 from .opening import KITTIFY, Opened, Request, check_everything
 from .ownership import give_back
@@ -70,7 +75,9 @@ def supervise(request: Request, *, resume: bool) -> ExitCode:
     settings = load_settings(request.repo_root / KITTIFY, request.environ, request.flags)
     stop = StopControl(settings.grace_seconds)
     exit_hard_when_late(stop, hard_exit_seconds(settings.grace_seconds, settings.host.timeout_seconds))
-    with stop.handlers(), open_display() as display:
+    overheard = overhear(request.repo_root, settings.agents.custom)
+    shown_on = sys.stderr if request.events else sys.stdout  # then that carries events alone
+    with stop.handlers(), open_display(shown_on, plain=request.plain, overheard=overheard) as display:
         raise_open_files()
         return trio.run(_stoppable, request, stop, display, resume, clock=SteadyClock())
 
@@ -187,8 +194,7 @@ class Session:
     def tell_what_begins(self, swept: Swept, notices: tuple[str, ...], *, resumed: bool) -> None:
         """The first events: the run, how it came about, what its predecessors left behind, who is missing."""
         state, emit = self.writer.state, self.run.events.emit
-        lanes = {wp.wp_id: wp.lane.value for wp in self.opened.mission.work_packages}
-        emit(RunStarted(state.run_id, state.mission, state.actor, lanes, resumed))
+        emit(run_started(self.opened, state, resumed=resumed))
         for notice in notices:
             emit(Notice(notice))
         if self.opened.shortcoming:
@@ -228,8 +234,11 @@ class Session:
     @asynccontextmanager
     async def recording(self, display: Board | Lines) -> AsyncIterator[None]:
         """Whatever ends the run, its status says so, and its events are on the disk."""
+        file = self.run.log_dir / FILE_NAME
+        with suppress(OSError):  # it is only to be shown
+            display.recall(await trio.to_thread.run_sync(EventFile(file).more))
         try:
-            lines = JsonLines(self.run.log_dir / "events.jsonl", display.notice)
+            lines = Records(file, display.notice, sys.stdout if self.opened.request.events else None)
         except OSError as problem:
             raise StateFileError(f"cannot write {self.run.log_dir}: {problem.strerror}") from problem
         self.run.events.add(lines)
@@ -242,6 +251,7 @@ class Session:
         finally:
             with trio.CancelScope(shield=True):
                 await trio.to_thread.run_sync(lines.close)
+                await leave_page(file, self.run.repo_root, display.notice)
                 await trio.to_thread.run_sync(give_back, self.run.log_dir, self.run.repo_root / KITTIFY)
 
     async def _end(self, status: RunStatus, end: MissionEnd) -> ExitCode:
