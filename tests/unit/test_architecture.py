@@ -40,6 +40,7 @@ STARTS_PROCESSES = {"processes.keeper", "processes._keeper"}
 PLAYS_THE_OWNER = {"demo.project", "demo.run", "demo.scripted_agent"}
 
 WRITES_FILES = {
+    "cli.init": "the settings' file, where there is none",
     "cli.main": "a traceback, for a report",
     "mission.leftovers": "moves what nobody committed to the logs",
     "mission.attempt": "prompts, and files that an agent is given",

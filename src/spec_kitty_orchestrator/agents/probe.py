@@ -15,6 +15,7 @@ from ..processes.keeper import Command, open_keeper
 from ..processes.starting import CommandNotStarted
 from . import find_binary
 from .spec import AgentSpec
+from .versions import Age, age_of
 
 PROBE_SECONDS = 2.0
 """For each CLI to say its version; one that takes longer is listed without."""
@@ -32,6 +33,11 @@ class Found:
     spec: AgentSpec
     binary: Path | None
     version: str | None
+
+    @property
+    def age(self) -> Age | None:
+        """Whether it is newer or older than the version that its facts were measured on; None: neither."""
+        return age_of(self.version, self.spec.verified)
 
 
 async def probe_all(specs: tuple[AgentSpec, ...], environ: Mapping[str, str]) -> list[Found]:

@@ -7,14 +7,25 @@ from pathlib import Path
 import click
 
 from ..errors import ExitCode
+from . import completion
 from .orchestrate import repo_root_option
+from .output import examples, json_option
 
 
-@click.command("doctor", short_help="Check what a run needs.")
-@click.option("--mission", help="Also what the host can do for this mission.")
+@click.command(
+    "doctor",
+    short_help="Check what a run needs.",
+    epilog=examples("doctor", "doctor --mission tally-01M87FAF --json"),
+)
+@json_option
+@click.option(
+    "--mission", help="Also what the host can do for this mission.", shell_complete=completion.missions
+)
 @repo_root_option
 @click.pass_context
-def doctor_command(context: click.Context, mission: str | None, repo_root: Path | None) -> None:
+def doctor_command(
+    context: click.Context, as_json: bool, mission: str | None, repo_root: Path | None
+) -> None:
     """Check the project, the settings, the agents and the host; say for each what to do."""
     context.exit(doctor(repo_root, mission))
 

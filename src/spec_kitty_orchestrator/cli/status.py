@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 import click
 
 from ..errors import ExitCode
+from . import completion
 from .orchestrate import repo_root_option
+from .output import examples
 from .resume import run_to_go_on_with
 
 COMMIT_SHOWN = 12  # of its digits; the state file has them all
@@ -18,8 +20,16 @@ if TYPE_CHECKING:
     from ..run.state import RunState
 
 
-@click.command("status", short_help="Show the last run.")
-@click.option("--mission", help="Show the last run of this mission.  [default: the last run]")
+@click.command(
+    "status",
+    short_help="Show the last run.",
+    epilog=examples("status", "status --mission tally-01M87FAF"),
+)
+@click.option(
+    "--mission",
+    help="Show the last run of this mission.  [default: the last run]",
+    shell_complete=completion.missions,
+)
 @repo_root_option
 @click.pass_context
 def status_command(context: click.Context, mission: str | None, repo_root: Path | None) -> None:
