@@ -101,7 +101,7 @@ USES_TRIO = {
         "workbench",
     },
     "processes": {"agent_process", "attempt_log", "keeper", "orphans"},
-    "run": {"clock", "opening", "session", "stopping", "writer"},
+    "run": {"clock", "doctor.examination", "doctor.keeper", "opening", "session", "stopping", "writer"},
 }
 
 EFFECTS = {

@@ -67,89 +67,89 @@ class Key:
 
 
 @frozen
-class About:
+class Words:
     """What is said of a key, and an example of it."""
 
     words: str
     example: Any = field(default=None)
 
 
-ABOUT: Mapping[str, About] = {
-    "max_concurrent_wps": About("work packages with an agent at work at once"),
-    "approval_lane": About("where an approved work package goes"),
-    "grace_seconds": About("how long an agent has between SIGTERM and SIGKILL"),
-    "refresh_seconds": About("how often the host is asked what people did meanwhile"),
-    "patience_seconds": About(
+WORDS: Mapping[str, Words] = {
+    "max_concurrent_wps": Words("work packages with an agent at work at once"),
+    "approval_lane": Words("where an approved work package goes"),
+    "grace_seconds": Words("how long an agent has between SIGTERM and SIGKILL"),
+    "refresh_seconds": Words("how often the host is asked what people did meanwhile"),
+    "patience_seconds": Words(
         "how long refusals and a broken host are tried again while nothing else happens"
     ),
-    "setup": About("commands that are run once in each new workspace, before any agent", [["npm", "ci"]]),
-    "checks": About("commands that must succeed on a commit before it is reviewed", [["pytest", "-q"]]),
-    "check_timeout_seconds": About("how long each of these commands may take"),
-    "max_log_mb": About("what one attempt may print, in MiB; then it is stopped"),
-    "max_cost_usd": About("what the run may cost, over all its starts; any amount when left out", 50),
-    "max_runtime_seconds": About(
+    "setup": Words("commands that are run once in each new workspace, before any agent", [["npm", "ci"]]),
+    "checks": Words("commands that must succeed on a commit before it is reviewed", [["pytest", "-q"]]),
+    "check_timeout_seconds": Words("how long each of these commands may take"),
+    "max_log_mb": Words("what one attempt may print, in MiB; then it is stopped"),
+    "max_cost_usd": Words("what the run may cost, over all its starts; any amount when left out", 50),
+    "max_runtime_seconds": Words(
         "how long one start of a run may last; as long as it takes when left out", 28800
     ),
-    "agents": About("who implements, who reviews, and how patient the run is with them"),
-    "agents.implementation": About("who implements, in order of preference", ["claude-code", "codex"]),
-    "agents.review": About(
+    "agents": Words("who implements, who reviews, and how patient the run is with them"),
+    "agents.implementation": Words("who implements, in order of preference", ["claude-code", "codex"]),
+    "agents.review": Words(
         "who reviews, in order of preference; the implementer reviews its own work last",
         ["codex", "claude-code"],
     ),
-    "agents.max_retries": About("further tries of an agent; and how often a reviewer may reject"),
-    "agents.timeout_seconds": About("how long one attempt may take"),
-    "agents.idle_timeout_seconds": About("how long one attempt may be silent; for ever when left out", 600),
-    "agents.independent_review_wait_seconds": About(
+    "agents.max_retries": Words("further tries of an agent; and how often a reviewer may reject"),
+    "agents.timeout_seconds": Words("how long one attempt may take"),
+    "agents.idle_timeout_seconds": Words("how long one attempt may be silent; for ever when left out", 600),
+    "agents.independent_review_wait_seconds": Words(
         "how long a reviewer that rests is waited for, before the implementer may judge itself"
     ),
-    "agents.single_agent_mode": About("whether the first implementation agent does everything"),
-    "agents.continue_sessions": About(
+    "agents.single_agent_mode": Words("whether the first implementation agent does everything"),
+    "agents.continue_sessions": Words(
         "whether an agent goes on with its own session after a rejection or an interruption"
     ),
-    "agents.reviews_required": About("how many agents must approve the same commit"),
-    "agents.by_work_package": About("who does one work package, where that is not who does the others"),
-    "agents.by_work_package.<name>.implementation": About("who implements it", ["codex"]),
-    "agents.by_work_package.<name>.review": About("who reviews it", ["claude-code"]),
-    "agents.by_work_package.<name>.model": About("the model of its implementers", "some-model"),
-    "agents.escalate_after_rejections": About(
+    "agents.reviews_required": Words("how many agents must approve the same commit"),
+    "agents.by_work_package": Words("who does one work package, where that is not who does the others"),
+    "agents.by_work_package.<name>.implementation": Words("who implements it", ["codex"]),
+    "agents.by_work_package.<name>.review": Words("who reviews it", ["claude-code"]),
+    "agents.by_work_package.<name>.model": Words("the model of its implementers", "some-model"),
+    "agents.escalate_after_rejections": Words(
         "who goes first once a work package was sent back so often; nobody when left out",
         {"after": 2, "to": ["claude-code:opus"]},
     ),
-    "agents.escalate_after_rejections.after": About("how often it was sent back", 2),
-    "agents.escalate_after_rejections.to": About("who goes first then", ["claude-code:opus"]),
-    "agents.settings": About("what is set for one agent, by its id"),
-    "agents.settings.<name>.model": About("the model that it is told", "some-model"),
-    "agents.settings.<name>.extra_args": About("more arguments for it", ["--verbose"]),
-    "agents.settings.<name>.env": About("variables for it; `config show` hides them", {"SOME_VARIABLE": "x"}),
-    "agents.settings.<name>.timeout_seconds": About("how long one attempt of it may take", 7200),
-    "agents.settings.<name>.max_cost_usd": About("what one attempt of it may cost", 5),
-    "agents.custom": About("a CLI of your own, by the id that it gets here; its prompt comes on stdin"),
-    "agents.custom.<name>.command": About(
+    "agents.escalate_after_rejections.after": Words("how often it was sent back", 2),
+    "agents.escalate_after_rejections.to": Words("who goes first then", ["claude-code:opus"]),
+    "agents.settings": Words("what is set for one agent, by its id"),
+    "agents.settings.<name>.model": Words("the model that it is told", "some-model"),
+    "agents.settings.<name>.extra_args": Words("more arguments for it", ["--verbose"]),
+    "agents.settings.<name>.env": Words("variables for it; `config show` hides them", {"SOME_VARIABLE": "x"}),
+    "agents.settings.<name>.timeout_seconds": Words("how long one attempt of it may take", 7200),
+    "agents.settings.<name>.max_cost_usd": Words("what one attempt of it may cost", 5),
+    "agents.custom": Words("a CLI of your own, by the id that it gets here; its prompt comes on stdin"),
+    "agents.custom.<name>.command": Words(
         "role to program and arguments",
         {"implementation": ["my-agent", "--write"], "review": ["my-agent", "--read-only"]},
     ),
-    "agents.custom.<name>.output": About("what it prints", "jsonl"),
-    "agents.custom.<name>.final_text": About(
+    "agents.custom.<name>.output": Words("what it prints", "jsonl"),
+    "agents.custom.<name>.final_text": Words(
         "where its last words stand, for json and jsonl", "message.text"
     ),
-    "agents.custom.<name>.input_tokens": About("where it tells the tokens that it has read", "usage.input"),
-    "agents.custom.<name>.output_tokens": About("where those that it has written", "usage.output"),
-    "agents.custom.<name>.cost_usd": About("where what it has cost", "usage.cost"),
-    "agents.custom.<name>.usage_adds": About("whether these stand on each step, and are summed"),
-    "agents.custom.<name>.family": About("who makes it", "mine"),
-    "agents.custom.<name>.litter": About("what it leaves in the workspace by itself", [".my-agent/"]),
-    "merge": About("what becomes of an accepted mission"),
-    "merge.when_accepted": About("whether the run merges it"),
-    "merge.strategy": About("how it is merged"),
-    "merge.target": About("the branch; the one that is checked out when left out", "main"),
-    "merge.push": About("whether the host pushes the target to `origin`"),
-    "policy": About("what must be enforced at least; the host is told what is so"),
-    "policy.approval_mode": About("who approves what agents do; nothing is asked when left out", "full_auto"),
-    "policy.sandbox_mode": About("what agents may write; nothing is asked when left out", "none"),
-    "policy.network_mode": About("what agents may reach; nothing is asked when left out", "open"),
-    "host": About("which host, and how patient the run is with it"),
-    "host.binary": About("its program; looked for when left out", "spec-kitty"),
-    "host.timeout_seconds": About("how long one call may take"),
+    "agents.custom.<name>.input_tokens": Words("where it tells the tokens that it has read", "usage.input"),
+    "agents.custom.<name>.output_tokens": Words("where those that it has written", "usage.output"),
+    "agents.custom.<name>.cost_usd": Words("where what it has cost", "usage.cost"),
+    "agents.custom.<name>.usage_adds": Words("whether these stand on each step, and are summed"),
+    "agents.custom.<name>.family": Words("who makes it", "mine"),
+    "agents.custom.<name>.litter": Words("what it leaves in the workspace by itself", [".my-agent/"]),
+    "merge": Words("what becomes of an accepted mission"),
+    "merge.when_accepted": Words("whether the run merges it"),
+    "merge.strategy": Words("how it is merged"),
+    "merge.target": Words("the branch; the one that is checked out when left out", "main"),
+    "merge.push": Words("whether the host pushes the target to `origin`"),
+    "policy": Words("what must be enforced at least; the host is told what is so"),
+    "policy.approval_mode": Words("who approves what agents do; nothing is asked when left out", "full_auto"),
+    "policy.sandbox_mode": Words("what agents may write; nothing is asked when left out", "none"),
+    "policy.network_mode": Words("what agents may reach; nothing is asked when left out", "open"),
+    "host": Words("which host, and how patient the run is with it"),
+    "host.binary": Words("its program; looked for when left out", "spec-kitty"),
+    "host.timeout_seconds": Words("how long one call may take"),
 }
 """By the path, with dots between. A key that is not here has nothing said of it, which a test refuses."""
 
@@ -187,13 +187,13 @@ def keys_of(cls: type = Settings, above: Names = ()) -> Iterator[Key]:
 
 def _key(path: Names, kind: Any, default: Any) -> Key:
     dotted = ".".join(path)
-    about = ABOUT.get(dotted, About(""))
+    said = WORDS.get(dotted, Words(""))
     return Key(
-        path, kind, default, about.words, about.example, BOUNDS.get(dotted), CHOICES.get(dotted, _words(kind))
+        path, kind, default, said.words, said.example, BOUNDS.get(dotted), CHOICES.get(dotted, _members(kind))
     )
 
 
-def _words(kind: Any) -> tuple[str, ...]:
+def _members(kind: Any) -> tuple[str, ...]:
     members = getattr(kind, "__members__", {})
     return tuple(str(member.value) for member in members.values())
 

@@ -18,7 +18,7 @@ from tests.unit.test_documentation import shown
 from spec_kitty_orchestrator.cli.config import show_command
 from spec_kitty_orchestrator.cli.init import init_command
 from spec_kitty_orchestrator.errors import ConfigError, UsageError
-from spec_kitty_orchestrator.settings.keys import ABOUT, BOUNDS, CHOICES, NAMES_SHOWN, keys_of
+from spec_kitty_orchestrator.settings.keys import BOUNDS, CHOICES, NAMES_SHOWN, WORDS, keys_of
 from spec_kitty_orchestrator.settings.loading import FILE_NAME, load_settings
 from spec_kitty_orchestrator.settings.schema import json_schema
 from spec_kitty_orchestrator.settings.template import example_of, template
@@ -39,8 +39,8 @@ def turned_on(text: str) -> str:
 
 def test_something_is_said_of_every_key_and_of_nothing_else() -> None:
     keys = {".".join(key.path) for key in keys_of()}
-    assert {*ABOUT} == keys
-    assert all(about.words for about in ABOUT.values())
+    assert {*WORDS} == keys
+    assert all(said.words for said in WORDS.values())
     assert {*BOUNDS, *CHOICES, *NAMES_SHOWN} <= keys
     assert {*NAMES_SHOWN} == {".".join(key.path) for key in keys_of() if key.entry is not None}
 
