@@ -41,6 +41,7 @@ STARTS_PROCESSES = {"processes.keeper", "processes._keeper"}
 PLAYS_THE_OWNER = {"demo.project", "demo.run", "demo.scripted_agent"}
 
 WRITES_FILES = {
+    "cli.init": "the settings' file, where there is none",
     "cli.main": "a traceback, for a report",
     "mission.leftovers": "moves what nobody committed to the logs",
     "mission.attempt": "prompts, and files that an agent is given",
@@ -118,7 +119,10 @@ USES_TRIO = {
         "workbench",
     },
     "processes": {"agent_process", "attempt_log", "keeper", "orphans"},
-    "run": {"clock", "leaving", "opening", "session", "stopping", "writer"},
+    "run": {
+        *("clock", "doctor.examination", "doctor.keeper", "leaving", "opening"),
+        *("session", "stopping", "writer"),
+    },
     "walls": {"trial"},
 }
 

@@ -28,8 +28,11 @@ COMMANDS = {
     "status": "status:status_command",
     "report": "report:report_command",
     "abort": "abort:abort_command",
+    "init": "init:init_command",
+    "config": "config:config_command",
     "doctor": "doctor:doctor_command",
     "agents": "agents:agents_command",
+    "completion": "completion:completion_command",
     "demo": "demo:demo_command",
     "conformance": "conformance:conformance_command",
 }

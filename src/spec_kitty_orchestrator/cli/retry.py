@@ -8,14 +8,25 @@ from typing import Any
 import click
 
 from ..errors import ExitCode
+from . import completion
 from .orchestrate import events_option, flag_options, plain_option, repo_root_option
+from .output import examples
 from .resume import actor_option, go_on, mission_option, run_to_go_on_with
 
 
-@click.command("retry", short_help="Go on with the last run, with what was blocked or left.")
-@click.argument("wp_ids", metavar="WP...", nargs=-1, required=True)
+@click.command(
+    "retry",
+    short_help="Go on with the last run, with what was blocked or left.",
+    epilog=examples("retry WP05", "retry WP05 WP07 --agent codex --feedback 'The parser must take CRLF.'"),
+)
+@click.argument("wp_ids", metavar="WP...", nargs=-1, required=True, shell_complete=completion.work_packages)
 @click.option("--feedback", default="", metavar="TEXT", help="What its implementer is told.")
-@click.option("--agent", metavar="ID", help="Who is asked first to implement it, until it is handed over.")
+@click.option(
+    "--agent",
+    metavar="ID",
+    help="Who is asked first to implement it, until it is handed over.",
+    shell_complete=completion.agents,
+)
 @mission_option
 @flag_options(*["as before"] * 8)
 @actor_option
