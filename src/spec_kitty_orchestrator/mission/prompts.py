@@ -16,6 +16,7 @@ from attrs import frozen
 
 from ..host.workspace import Workspace
 
+TITLE_LIMIT = 200  # characters
 EARLIER_LIMIT = 600  # characters of each earlier review but the newest
 
 
@@ -38,6 +39,14 @@ class Assignment:
     workspace: Workspace
     host_command: Path
     since: str = ""
+
+    @property
+    def title(self) -> str:
+        """The first heading of its text, without what says that it is this work package; may be empty."""
+        heading = re.search(r"^# +(.*)$", self.text, re.MULTILINE)
+        words = " ".join(heading[1].split()) if heading else ""
+        own = re.sub(rf"^.*?\b{re.escape(self.wp_id)}\b\W*", "", words)
+        return (own or words)[:TITLE_LIMIT]
 
 
 @frozen

@@ -8,10 +8,9 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-import attrs
-
 from .events import Event
 from .outlet import Outlet
+from .schema import as_line
 from .times import utc_now
 
 CLOSE_SECONDS = 5.0
@@ -38,7 +37,7 @@ class EventStream:
 
 
 class JsonLines:
-    """A listener that appends each event to `events.jsonl` as `{"time": ..., "event": ..., ...}`.
+    """A listener that appends each event to `events.jsonl` as a line of `schema.as_line`.
 
     The disk is written in a thread. While it refuses, events are kept and tried again.
 
@@ -67,7 +66,7 @@ class JsonLines:
             self._tell(f"{self._path} lacks the last {self._lost} events: {self._refused}")
 
     def _append(self, time: str, event: Event) -> None:
-        line = json.dumps({"time": time, "event": type(event).__name__, **attrs.asdict(event)}) + "\n"
+        line = json.dumps(as_line(time, event)) + "\n"
         left = line.encode()
         while left:
             try:

@@ -173,6 +173,23 @@ def open_run(
     return run
 
 
+def run_started(opened: Opened, state: RunState, *, resumed: bool) -> RunStarted:
+    """The first event: which run it is, how its mission was found, and its limits."""
+    found, settings, wanted = opened.mission.work_packages, opened.settings, opened.wanted
+    return RunStarted(
+        state.run_id,
+        state.mission,
+        state.actor,
+        lanes={wp.wp_id: wp.lane.value for wp in found},
+        resumed=resumed,
+        dependencies={wp.wp_id: wp.dependencies for wp in found},
+        max_concurrent_wps=settings.max_concurrent_wps,
+        max_cost_usd=settings.max_cost_usd,
+        max_runtime_seconds=settings.max_runtime_seconds,
+        wanted=None if wanted is None else tuple(wp.wp_id for wp in found if wp.wp_id in wanted),
+    )
+
+
 @frozen
 class Session:
     """A run that has been opened: what it works with, what it remembers, and what stops it."""
@@ -186,8 +203,7 @@ class Session:
     def tell_what_begins(self, swept: Swept, notices: tuple[str, ...], *, resumed: bool) -> None:
         """The first events: the run, how it came about, what its predecessors left behind, who is missing."""
         state, emit = self.writer.state, self.run.events.emit
-        lanes = {wp.wp_id: wp.lane.value for wp in self.opened.mission.work_packages}
-        emit(RunStarted(state.run_id, state.mission, state.actor, lanes, resumed))
+        emit(run_started(self.opened, state, resumed=resumed))
         for notice in notices:
             emit(Notice(notice))
         if self.opened.shortcoming:
