@@ -135,7 +135,7 @@ def _print_text(following: Following, attempt: AttemptStory, *, full: bool) -> N
         told = "".join(map(text.of, reader.finish() if piece is None else reader.feed(piece)))
         click.echo(told, nl=False, color=colours)
         shown += len(told)
-        if not piece:
+        if piece == b"":
             _reach_the_reader()
     click.echo(text.end(), nl=False)
     for line in _foot(following, attempt, shown, reader.left_out):

@@ -139,6 +139,7 @@ def test_a_document_on_many_lines_is_read_as_one() -> None:
     capture = load("letta", "ok")
     assert capture.stdout.count(b"\n") > 10
     assert read(capture.spec.output, capture.stdout) == [Step(SAID, FINAL)]
+    assert read(capture.spec.output, b"{\n", capture.stdout) == [Step(TOLD, "{"), Step(SAID, FINAL)]
 
 
 def test_what_only_looks_like_a_document_is_shown_line_by_line() -> None:
