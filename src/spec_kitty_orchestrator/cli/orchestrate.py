@@ -40,6 +40,8 @@ FLAGS = (
     ("--merge/--no-merge", bool, "Merge the mission once it is accepted."),
     ("--max-cost-usd", float, "What the run may cost; what is begun finishes."),
     ("--max-runtime-seconds", float, "How long it may last; what is begun finishes."),
+    ("--wait-for-people/--no-wait-for-people", bool, "Go on waiting where only a person can move something."),
+    ("--allow-sleep/--no-allow-sleep", bool, "Do not keep the machine from falling asleep."),
 )
 
 
@@ -57,7 +59,7 @@ def flag_options(*defaults: str) -> Callable[[Callable[..., Any]], Callable[...,
 
 @click.command("orchestrate", short_help="Take a mission from planned to accepted.")
 @click.option("--mission", required=True, help="Slug, id or short id of the mission.")
-@flag_options("claude-code", "claude-code", "4", "all", "all", "no", "none", "none")
+@flag_options("claude-code", "claude-code", "4", "all", "all", "no", "none", "none", "no", "no")
 @click.option("--actor", default=DEFAULT_ACTOR, show_default=True, help="Who we are to the host.")
 @repo_root_option
 @click.option("--dry-run", is_flag=True, help="Check everything and print the plan; write nothing.")

@@ -23,7 +23,7 @@ actor_option = click.option("--actor", help="Who we are to the host.  [default: 
 @click.command("resume", short_help="Go on with the last run.")
 @mission_option
 @click.option("--retry-blocked", is_flag=True, help="Unblock what we blocked, and try it again.")
-@flag_options(*["as before"] * 8)
+@flag_options(*["as before"] * 10)
 @actor_option
 @repo_root_option
 @click.pass_context

@@ -9,6 +9,7 @@ import click
 
 from ..errors import ExitCode
 from .orchestrate import flag_options, repo_root_option
+from .pause import give_to_live_run
 from .resume import actor_option, go_on, mission_option, run_to_go_on_with
 
 
@@ -17,12 +18,12 @@ from .resume import actor_option, go_on, mission_option, run_to_go_on_with
 @click.option("--feedback", default="", metavar="TEXT", help="What its implementer is told.")
 @click.option("--agent", metavar="ID", help="Who is asked first to implement it, until it is handed over.")
 @mission_option
-@flag_options(*["as before"] * 8)
+@flag_options(*["as before"] * 10)
 @actor_option
 @repo_root_option
 @click.pass_context
 def retry_command(context: click.Context, /, **options: object) -> None:
-    """Go on with the last run as `resume` does, and try these work packages again.
+    """Try these work packages again: by the live run, or going on with the last one as `resume` does.
 
     One that is blocked, by whomever, is unblocked; what counts against it and against agents' work on it is
     forgotten.
@@ -46,10 +47,16 @@ def retry(
         OrchestratorError: it could not be started, or the host broke.
     """
     from ..run.opening import KITTIFY, find_repo_root
+    from ..run.ordering import Order
     from ..run.state import RunStore
     from ..settings.values import Asked
 
     root = find_repo_root(repo_root)
     store = RunStore(root / KITTIFY)
+    asked = Asked(wp_ids, feedback=feedback.strip(), agent=agent)
+    is_plain = mission is actor is None and all(value is None for value in flags.values())
+    if is_plain and (said := give_to_live_run(Order.RETRY, root, store, asked)) is not None:
+        click.echo(said)
+        return ExitCode.ACCEPTED
     state = run_to_go_on_with(store, store.load(), mission, actor)
-    return go_on(state, actor, root, Asked(wp_ids, feedback=feedback.strip(), agent=agent), flags)
+    return go_on(state, actor, root, asked, flags)

@@ -93,15 +93,16 @@ def _how_it_stands(state: RunState, root: Path) -> str:
 
     if state.checkout is not None and not state.belongs_to(root):
         return f"ran in {state.checkout.root}, and its state was copied here"
+    paused = f", PAUSED since {state.paused_since}" if state.paused_since is not None else ""
     if state.status is RunStatus.FINISHED:
         return "finished, the mission is accepted" if state.accepted else "finished, with something left"
     if state.status is not RunStatus.RUNNING:
-        return str(state.status.value)
+        return f"{state.status.value}{paused}"
     if state.process.is_alive():
-        return f"running (process {state.process.pid})"
+        return f"running (process {state.process.pid}){paused}"
     if state.process.is_of_another_container and is_locked(root):
         return f"running in another container (process {state.process.pid} there)"
-    return "was killed; go on with: spec-kitty-orchestrator resume"
+    return f"was killed{paused}; go on with: spec-kitty-orchestrator resume"
 
 
 def _print_table(state: RunState) -> None:

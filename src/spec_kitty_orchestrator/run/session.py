@@ -20,6 +20,7 @@ from ..mission.budget import Budget
 from ..mission.context import AgentKit, RunContext, new_pool
 from ..mission.evidence import GitRepository, Repository
 from ..mission.mission import Mission
+from ..mission.pause import Pause
 from ..mission.records import MergeRecord
 from ..mission.slots import Slots
 from ..processes.agent_process import run_agent
@@ -30,12 +31,15 @@ from ..processes.orphans import RUN_MARKER, adopt_orphans, still_running, sweep_
 from ..report.board import Board, open_display
 from ..report.events import Notice, RunEnded, RunStarted
 from ..report.lines import Lines
+from ..report.run_events import RunPaused
 from ..report.stream import EventStream, JsonLines
 from ..report.times import clock_time
 from ..settings.loading import load_settings
 from .clock import SteadyClock
 from .lock import RunLock, run_lock
+from .obeying import Obeying
 from .opening import KITTIFY, Opened, Request, check_everything
+from .ordering import OrderBox, orders_folder
 from .ownership import give_back
 from .plan import cost_not_told, plan_lines
 from .state import RunState, RunStatus, RunStore
@@ -146,10 +150,12 @@ def open_run(
     def tell_left(who: str, left: tuple[str, ...]) -> None:
         run.note_left(who, left)
 
-    settings = opened.settings
-
+    settings, pause = opened.settings, Pause(state.paused_since)
     endpoint = evolve(opened.host.endpoint, environ=environ, kill_now=kit.kill_now, tell_left=tell_left)
     host, events = HostClient(endpoint, state.mission, state.actor, ask_host), EventStream()
+    pool = new_pool(kit, events, state.resting, writer.mark)
+    pool.waits_for_people, pause.over = settings.wait_for_people, pool.put_back
+    budget = (settings.max_cost_usd, settings.max_runtime_seconds, state.work_packages, events.emit, pause)
     run = RunContext(
         repo_root=opened.request.repo_root,
         run_id=state.run_id,
@@ -161,8 +167,9 @@ def open_run(
         saved=writer.saved,
         events=events,
         notes=Notes(host, events),
-        pool=new_pool(kit, events, state.resting, writer.mark),
-        budget=Budget(settings.max_cost_usd, settings.max_runtime_seconds, state.work_packages, events.emit),
+        pool=pool,
+        budget=Budget(*budget),
+        pause=pause,
         repository=repository or GitRepository(),
         slots=Slots(settings.max_concurrent_wps),
         wanted=opened.wanted,
@@ -188,6 +195,8 @@ class Session:
         state, emit = self.writer.state, self.run.events.emit
         lanes = {wp.wp_id: wp.lane.value for wp in self.opened.mission.work_packages}
         emit(RunStarted(state.run_id, state.mission, state.actor, lanes, resumed))
+        if state.paused_since is not None:
+            emit(RunPaused(state.paused_since))
         for notice in notices:
             emit(Notice(notice))
         if self.opened.shortcoming:
@@ -210,7 +219,10 @@ class Session:
             nursery.start_soon(self.writer.keep)
             nursery.start_soon(self._stay_known)
             first = await carry_out(self.opened.request.asked, self.run, self.opened.mission)
-            end = await Mission(self.run, first).orchestrate()
+            mission = Mission(self.run, first)
+            box = OrderBox(orders_folder(self.run.repo_root), self.writer.state.process)
+            nursery.start_soon(Obeying(self.run, self.writer, mission, box).obey)
+            end = await mission.orchestrate()
             nursery.cancel_scope.cancel()
         self.writer.state.accepted = end.is_accepted
         finished = end.exit_code in (ExitCode.ACCEPTED, ExitCode.ATTENTION)
