@@ -41,7 +41,9 @@ from spec_kitty_orchestrator.processes.keeper import Command
 from spec_kitty_orchestrator.processes.starting import CommandNotStarted
 from spec_kitty_orchestrator.report.events import Event, Notice
 from spec_kitty_orchestrator.run.asking import wanted_of
+from spec_kitty_orchestrator.run.obeying import Obeying
 from spec_kitty_orchestrator.run.opening import KITTIFY, Opened, Request, named_agents
+from spec_kitty_orchestrator.run.ordering import Answer, Order, OrderBox, Ordered
 from spec_kitty_orchestrator.run.session import open_run
 from spec_kitty_orchestrator.run.state import RunState, RunStore
 from spec_kitty_orchestrator.run.taking_up import begin_state, take_up
@@ -234,6 +236,7 @@ class World:
     programs: dict[str, Path | None] = field(factory=dict)
     state: RunState | None = None
     writer: StateWriter | None = None
+    mission: Mission | None = None
     actor: str = ACTOR
     flags: Flags = field(factory=Flags)
     wishes: Asked = field(factory=Asked)
@@ -311,7 +314,28 @@ class World:
         run = evolve(open_run(opened, self.writer, kit, paper, self.host), jitter=lambda: 0.0)
         run.events.add(self.events.append)
         self.events += map(Notice, taken.notices)
-        return Mission(run, await carry_out(self.wishes, run, first))
+        self.mission = Mission(run, await carry_out(self.wishes, run, first))
+        return self.mission
+
+    async def order(self, order: Order, **asked: Any) -> Answer:
+        """Orders something of the run that is alive, as another process does; what it answers."""
+        assert self.mission is not None
+        assert self.writer is not None
+        box = OrderBox(self.root, self.writer.state.process)
+        obeying = Obeying(self.mission.run, self.writer, self.mission, box)
+        return await obeying.carry_out(Ordered(order, box.process, Asked(**asked)))
+
+    def happens(self, *steps: tuple[float, Callable[[], Awaitable[object]]]) -> list[object]:
+        """Has things be done beside the run, at these seconds of its clock; returns what comes of them."""
+        came: list[object] = []
+
+        async def beside() -> None:
+            for when, what in steps:
+                await trio.sleep_until(when)
+                came.append(await what())
+
+        self.beside = beside
+        return came
 
     def now(self) -> float:
         """The time of day."""

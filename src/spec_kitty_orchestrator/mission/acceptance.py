@@ -145,7 +145,7 @@ def unfinished(
         rest = f"for the rest: {PROGRAM} orchestrate --mission {mission}"
         return MissionEnd(code, (f"what was asked for is done: {', '.join(done)}; {rest}", *left))
     lines = (f"mission {mission} is not finished:", *left)
-    if Ended.BUDGET in endings:
+    if Ended.BUDGET in endings or (run.budget.is_spent and run.settings.wait_for_people):
         lines += (f"{run.budget.words}; go on with: {PROGRAM} {run.budget.how_to_go_on}",)
     return MissionEnd(code, lines)
 
