@@ -28,6 +28,7 @@ from spec_kitty_orchestrator.run.ordering import Answer, Order
 
 NewWorld = Callable[..., World]
 HOUR = 3600.0
+ROLES = ("implementation", "review")
 LOGGED_OUT = Act(seconds=1, fails="noauth")
 SECONDS_OF_A_CALL = 2.0
 BEGINNINGS = ("start-implementation", "start-review", "accept-mission", "merge-mission")
@@ -117,7 +118,22 @@ def test_whenever_a_pause_begins_nothing_begins_in_it(new_world: NewWorld, begin
     assert sum(made(world).values()) == 7
 
 
-ROLES = ("implementation", "review")
+def test_a_claim_that_waits_for_the_first_one_is_not_made_in_a_pause(new_world: NewWorld) -> None:
+    world = new_world("WP01", "WP02", "WP03")
+    calls = begun(world)
+    pauses(world, 3.0, HOUR)  # the first is out, from 2 to 4
+    assert world.orchestrate().exit_code is ExitCode.ACCEPTED
+    assert [each for each in calls if each[0] < HOUR] == [(2.0, "start-implementation")]
+
+
+def test_a_review_is_not_taken_when_a_pause_began_during_its_checks(single: World) -> None:
+    limited(single, checks=(("make", "check"),)).stand("WP01", "for_review")
+    calls = begun(single)
+    single.command_acts = [(0, "", lambda: single.mission.run.pause.begin())]  # type: ignore[union-attr]
+    single.happens((HOUR, orders(single, Order.UNPAUSE)))
+    assert single.orchestrate().exit_code is ExitCode.ACCEPTED
+    assert len(single.commands) == 1
+    assert calls[0][0] >= HOUR
 
 
 def test_a_mission_is_neither_accepted_nor_given_up_while_it_is_paused(single: World) -> None:

@@ -11,6 +11,7 @@ from ..errors import ExitCode
 from .orchestrate import repo_root_option
 
 if TYPE_CHECKING:
+    from ..errors import UsageError
     from ..run.ordering import Order
     from ..run.state import RunStore
     from ..settings.values import Asked
@@ -36,7 +37,6 @@ def give(order: Order, repo_root: Path | None, asked: Asked | None = None) -> Ex
         UsageError: there is none, it does not answer, or it cannot do it.
         RunLocked: it cannot be reached from here.
     """
-    from ..errors import UsageError
     from ..run.opening import KITTIFY, find_repo_root
     from ..run.state import RunStore
 
@@ -44,7 +44,7 @@ def give(order: Order, repo_root: Path | None, asked: Asked | None = None) -> Ex
     store = RunStore(root / KITTIFY)
     said = give_to_live_run(order, root, store, asked)
     if said is None:
-        raise UsageError(f"{root}: no live run to {order.value}", remedy=_what_else(store))
+        raise no_live_run(order, root, store)
     click.echo(said)
     return ExitCode.ACCEPTED
 
@@ -74,14 +74,13 @@ def give_to_live_run(order: Order, root: Path, store: RunStore, asked: Asked | N
     return answer.line
 
 
-def _what_else(store: RunStore) -> str:
-    from ..errors import StateFileError
+def no_live_run(order: Order, root: Path, store: RunStore) -> UsageError:
+    """What to say where an order has nobody to go to. Raises StateFileError when the last run is not known."""
+    from ..errors import UsageError
 
-    try:
-        state = store.load()
-    except StateFileError:
-        return ""
-    if state is None or not state.is_resumable:
-        return "start one: spec-kitty-orchestrator orchestrate --mission ..."
-    paused = ", which is paused still" if state.paused_since is not None else ""
-    return f"go on with run {state.run_id}{paused}: spec-kitty-orchestrator resume"
+    state = store.load()
+    remedy = "start one: spec-kitty-orchestrator orchestrate --mission ..."
+    if state is not None and state.is_resumable:
+        paused = ", which is paused still" if state.paused_since is not None else ""
+        remedy = f"go on with run {state.run_id}{paused}: spec-kitty-orchestrator resume"
+    return UsageError(f"{root}: no live run to {order.value}", remedy=remedy)

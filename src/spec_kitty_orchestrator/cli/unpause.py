@@ -8,7 +8,7 @@ import click
 
 from ..errors import ExitCode
 from .orchestrate import repo_root_option
-from .pause import give, give_to_live_run
+from .pause import give_to_live_run, no_live_run
 
 
 @click.command("unpause", short_help="Have the paused run go on.")
@@ -41,10 +41,12 @@ def unpause(repo_root: Path | None) -> ExitCode:
     if said is None:
         with run_lock(root, store.load(), for_a_run=False):
             state = store.load()
-            if state is None or state.paused_since is None or not state.belongs_to(root):
-                return give(Order.UNPAUSE, root)  # which says that there is none
-            state.paused_since = None
-            store.save(state)
-        said = f"run {state.run_id} is not paused any more; go on with: spec-kitty-orchestrator resume"
+            if state is not None and state.paused_since is not None and state.belongs_to(root):
+                state.paused_since = None
+                store.save(state)
+                then = "go on with: spec-kitty-orchestrator resume"
+                said = f"run {state.run_id} is not paused any more; {then}"
+    if said is None:
+        raise no_live_run(Order.UNPAUSE, root, store)
     click.echo(said)
     return ExitCode.ACCEPTED
