@@ -75,7 +75,7 @@ def give_to_live_run(order: Order, root: Path, store: RunStore, asked: Asked | N
 
 
 def no_live_run(order: Order, root: Path, store: RunStore) -> UsageError:
-    """What to say where an order has nobody to go to. Raises StateFileError when the last run is not known."""
+    """What to say where there is nobody to order. Raises StateFileError when the last run is not known."""
     from ..errors import UsageError
 
     state = store.load()
