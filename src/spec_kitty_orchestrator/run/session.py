@@ -24,6 +24,7 @@ from ..mission.pause import Pause
 from ..mission.records import MergeRecord
 from ..mission.slots import Slots
 from ..processes.agent_process import run_agent
+from ..processes.awake import keep_awake
 from ..processes.bounds import hard_exit_seconds
 from ..processes.ending import Swept
 from ..processes.open_files import raise_open_files
@@ -37,6 +38,7 @@ from ..report.times import clock_time
 from ..settings.loading import load_settings
 from .clock import SteadyClock
 from .lock import RunLock, run_lock
+from .notices import Notices
 from .obeying import Obeying
 from .opening import KITTIFY, Opened, Request, check_everything
 from .ordering import OrderBox, orders_folder
@@ -106,7 +108,7 @@ async def _supervise(request: Request, stop: StopControl, display: Board | Lines
         lock.name_run(writer.state.run_id)
         adopt_orphans()
         run = open_run(opened, writer, opened.agent_kit(run_agent, stop.kill_now))
-        session = Session(opened, writer, lock, stop, run)
+        session = Session(opened, writer, lock, stop, run, Notices(run, stop))
         async with session.recording(display):
             session.tell_what_begins(swept, taken.notices, resumed=resume)
             if before is not None and not before.belongs_to(request.repo_root):
@@ -189,6 +191,7 @@ class Session:
     lock: RunLock
     stop: StopControl
     run: RunContext
+    notices: Notices
 
     def tell_what_begins(self, swept: Swept, notices: tuple[str, ...], *, resumed: bool) -> None:
         """The first events: the run, how it came about, what its predecessors left behind, who is missing."""
@@ -218,6 +221,9 @@ class Session:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self.writer.keep)
             nursery.start_soon(self._stay_known)
+            nursery.start_soon(self.notices.keep)
+            if not self.run.settings.allow_sleep:
+                nursery.start_soon(self._keep_awake)
             first = await carry_out(self.opened.request.asked, self.run, self.opened.mission)
             mission = Mission(self.run, first)
             box = OrderBox(orders_folder(self.run.repo_root), self.writer.state.process)
@@ -227,6 +233,10 @@ class Session:
         self.writer.state.accepted = end.is_accepted
         finished = end.exit_code in (ExitCode.ACCEPTED, ExitCode.ATTENTION)
         return await self._end(RunStatus.FINISHED if finished else RunStatus.STOPPED, end)
+
+    async def _keep_awake(self) -> None:
+        environ = {**self.run.agents.environ, RUN_MARKER: self.run.run_id}
+        await keep_awake(environ, self.run.repo_root, self.stop.kill_now)
 
     async def _stay_known(self) -> None:
         """Puts lock file and state file back when a `git clean` takes them away: `abort` needs them."""
@@ -245,6 +255,7 @@ class Session:
             raise StateFileError(f"cannot write {self.run.log_dir}: {problem.strerror}") from problem
         self.run.events.add(lines)
         self.run.events.add(display)
+        self.run.events.add(self.notices)
         try:
             yield
         except BaseException as problem:
@@ -262,7 +273,9 @@ class Session:
         try:
             await self.writer.save_at_last()
         finally:
-            self.run.events.emit(RunEnded(status.value, int(end.exit_code), state.reason, state.totals))
+            ended = RunEnded(status.value, int(end.exit_code), state.reason, state.totals)
+            self.run.events.emit(ended)
+            await self.notices.finish(ended)
         return end.exit_code
 
 
