@@ -138,11 +138,23 @@ def test_a_review_is_not_taken_when_a_pause_began_during_its_checks(single: Worl
 
 
 def test_a_mission_is_neither_accepted_nor_given_up_while_it_is_paused(single: World) -> None:
-    calls = begun(single)
+    """And it goes on at once, not only after the next look at the host."""
+    calls = begun(limited(single, refresh_seconds=2 * HOUR - 100.0))
     pauses(single, 75.0, 9 * HOUR)  # its last review is at work then
     assert single.orchestrate().exit_code is ExitCode.ACCEPTED
     assert [call for when, call in calls if when > 75.0] == ["accept-mission"]
-    assert calls[-1][0] >= 9 * HOUR
+    assert calls[-1][0] == 9 * HOUR
+
+
+@pytest.mark.parametrize("begins", range(120, 132))
+def test_a_pause_that_begins_when_a_run_looks_once_more_before_its_end_puts_that_off(
+    single: World, begins: int
+) -> None:
+    single.with_agents(max_retries=0)
+    single.acts["WP01", "review"] = [reject("No.")]
+    pauses(single, begins, HOUR)
+    assert single.orchestrate().exit_code is ExitCode.ATTENTION
+    assert single.said(RunUnpaused)
 
 
 def test_a_pause_is_no_time_of_patience(new_world: NewWorld) -> None:
@@ -168,12 +180,18 @@ def test_a_pause_is_no_running_time(single: World) -> None:
 
 
 def test_agents_that_need_a_person_are_not_given_up_in_a_pause(single: World) -> None:
-    """They would be, once they were asked twice, as nothing else can go on."""
-    single.weather = lambda _: LOGGED_OUT if single.now() < 5 * HOUR else None
-    pauses(single, 30.0, 5 * HOUR)
+    """They would be, once they were asked twice, as nothing else can go on. It begins meanwhile."""
+
+    def pause() -> None:
+        if len(single.attempts) == 2:
+            single.mission.run.pause.begin()  # type: ignore[union-attr]
+
+    logged_out = evolve(LOGGED_OUT, then=pause)
+    single.weather = lambda _: logged_out if single.now() < 5 * HOUR else None
+    single.happens((5 * HOUR, orders(single, Order.UNPAUSE)))
     assert single.orchestrate().exit_code is ExitCode.ACCEPTED
     assert single.said(AgentDropped) == []
-    assert len(single.attempts) == 3
+    assert len(single.attempts) == 4
 
 
 def test_a_pause_is_no_time_that_another_reviewer_was_waited_for(single: World) -> None:
@@ -207,10 +225,14 @@ def test_a_paused_run_stays_so_over_its_end_until_it_is_told_to_go_on(
     assert sum(made(world).values()) == 2
     since = world.remember().paused_since
     assert since is not None
+    calls = world.host.commands()
     world.happens((HOUR, orders(world, Order.UNPAUSE)))
     assert world.orchestrate().exit_code is ExitCode.ACCEPTED
     assert len(world.attempts) == 4
     assert world.attempts[2].started >= HOUR
+    looks = world.host.commands()[len(calls) :].count("mission-state")
+    assert looks <= HOUR / world.settings.refresh_seconds + 10  # it does not spin
+    assert "list-ready" not in world.host.commands()[len(calls) :]
 
 
 def test_a_new_run_begins_unpaused(single: World) -> None:
