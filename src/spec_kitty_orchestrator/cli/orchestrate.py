@@ -50,6 +50,8 @@ FLAGS = (
     ("--merge/--no-merge", bool, "Merge the mission once it is accepted."),
     ("--max-cost-usd", float, "What the run may cost; what is begun finishes."),
     ("--max-runtime-seconds", float, "How long it may last; what is begun finishes."),
+    ("--wait-for-people/--no-wait-for-people", bool, "Go on waiting where only a person can move something."),
+    ("--allow-sleep/--no-allow-sleep", bool, "Do not keep the machine from falling asleep."),
 )
 
 
@@ -88,7 +90,7 @@ def flag_options(*defaults: str) -> Callable[[Callable[..., Any]], Callable[...,
     help="Slug, id or short id of the mission.",
     shell_complete=completion.missions,
 )
-@flag_options("claude-code", "claude-code", "4", "all", "all", "no", "none", "none")
+@flag_options("claude-code", "claude-code", "4", "all", "all", "no", "none", "none", "no", "no")
 @click.option("--actor", default=DEFAULT_ACTOR, show_default=True, help="Who we are to the host.")
 @plain_option
 @events_option

@@ -31,7 +31,7 @@ actor_option = click.option("--actor", help="Who we are to the host.  [default: 
 )
 @mission_option
 @click.option("--retry-blocked", is_flag=True, help="Unblock what we blocked, and try it again.")
-@flag_options(*["as before"] * 8)
+@flag_options(*["as before"] * 10)
 @actor_option
 @plain_option
 @events_option

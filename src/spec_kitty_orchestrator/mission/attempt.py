@@ -66,13 +66,14 @@ async def run_attempt(run: RunContext, attempt: Attempt) -> AttemptResult:
 
     Raises:
         BudgetSpent: the run's budget is spent.
+        Paused: the run is paused.
         LogNotWritten: the log, or a file that the agent is given, cannot be written.
         CommandNotStarted: it could not be started, and the agent is not to blame. None of these
             spends anything.
         trio.Cancelled: the run, or this work package, is being stopped; the agent is gone by then, and
             the attempt is recorded as interrupted, which spends nothing.
     """
-    run.budget.check()  # what was done since the agent was chosen took its time
+    run.check_may_begin()  # what was done since the agent was chosen took its time
     record = _open_record(run, attempt)
     reader = attempt.agent.open_reader(partial(_note_session, run, attempt, record))
     started = trio.current_time()

@@ -21,9 +21,11 @@ from ..mission.budget import Budget
 from ..mission.context import AgentKit, RunContext, new_pool
 from ..mission.evidence import GitRepository, Repository
 from ..mission.mission import Mission
+from ..mission.pause import Pause
 from ..mission.records import MergeRecord
 from ..mission.slots import Slots
 from ..processes.agent_process import run_agent
+from ..processes.awake import keep_awake
 from ..processes.bounds import hard_exit_seconds
 from ..processes.ending import Swept
 from ..processes.open_files import raise_open_files
@@ -32,6 +34,7 @@ from ..report.board import Board, open_display
 from ..report.events import Notice, RunEnded
 from ..report.lines import Lines
 from ..report.reading import FILE_NAME, EventFile
+from ..report.run_events import RunPaused
 from ..report.stream import EventStream, Records
 from ..report.times import clock_time
 from ..settings.loading import load_settings
@@ -40,7 +43,10 @@ from .first_words import run_started
 from .last_words import overhear
 from .leaving import leave_page
 from .lock import RunLock, run_lock
+from .notices import Notices
+from .obeying import Obeying
 from .opening import KITTIFY, Opened, Request, check_everything
+from .ordering import OrderBox, orders_folder
 from .ownership import give_back
 from .plan import cost_not_told, plan_lines
 from .state import RunState, RunStatus, RunStore
@@ -109,7 +115,7 @@ async def _supervise(request: Request, stop: StopControl, display: Board | Lines
         lock.name_run(writer.state.run_id)
         adopt_orphans()
         run = open_run(opened, writer, opened.agent_kit(run_agent, stop.kill_now))
-        session = Session(opened, writer, lock, stop, run)
+        session = Session(opened, writer, lock, stop, run, Notices(run, stop))
         async with session.recording(display):
             session.tell_what_begins(swept, taken.notices, resumed=resume)
             if before is not None and not before.belongs_to(request.repo_root):
@@ -153,10 +159,12 @@ def open_run(
     def tell_left(who: str, left: tuple[str, ...]) -> None:
         run.note_left(who, left)
 
-    settings = opened.settings
-
+    settings, pause = opened.settings, Pause(state.paused_since)
     endpoint = evolve(opened.host.endpoint, environ=environ, kill_now=kit.kill_now, tell_left=tell_left)
     host, events = HostClient(endpoint, state.mission, state.actor, ask_host), EventStream()
+    pool = new_pool(kit, events, state.resting, writer.mark)
+    pool.waits_for_people, pause.over = settings.wait_for_people, pool.put_back
+    budget = (settings.max_cost_usd, settings.max_runtime_seconds, state.work_packages, events.emit, pause)
     run = RunContext(
         repo_root=opened.request.repo_root,
         run_id=state.run_id,
@@ -168,8 +176,9 @@ def open_run(
         saved=writer.saved,
         events=events,
         notes=Notes(host, events),
-        pool=new_pool(kit, events, state.resting, writer.mark),
-        budget=Budget(settings.max_cost_usd, settings.max_runtime_seconds, state.work_packages, events.emit),
+        pool=pool,
+        budget=Budget(*budget),
+        pause=pause,
         repository=repository or GitRepository(),
         slots=Slots(settings.max_concurrent_wps),
         wanted=opened.wanted,
@@ -190,11 +199,14 @@ class Session:
     lock: RunLock
     stop: StopControl
     run: RunContext
+    notices: Notices
 
     def tell_what_begins(self, swept: Swept, notices: tuple[str, ...], *, resumed: bool) -> None:
         """The first events: the run, how it came about, what its predecessors left behind, who is missing."""
         state, emit = self.writer.state, self.run.events.emit
         emit(run_started(self.opened, state, resumed=resumed))
+        if state.paused_since is not None:
+            emit(RunPaused(state.paused_since))
         for notice in notices:
             emit(Notice(notice))
         if self.opened.shortcoming:
@@ -216,12 +228,22 @@ class Session:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self.writer.keep)
             nursery.start_soon(self._stay_known)
+            nursery.start_soon(self.notices.keep)
+            if not self.run.settings.allow_sleep:
+                nursery.start_soon(self._keep_awake)
             first = await carry_out(self.opened.request.asked, self.run, self.opened.mission)
-            end = await Mission(self.run, first).orchestrate()
+            mission = Mission(self.run, first)
+            box = OrderBox(orders_folder(self.run.repo_root), self.writer.state.process)
+            nursery.start_soon(Obeying(self.run, self.writer, mission, box).obey)
+            end = await mission.orchestrate()
             nursery.cancel_scope.cancel()
         self.writer.state.accepted = end.is_accepted
         finished = end.exit_code in (ExitCode.ACCEPTED, ExitCode.ATTENTION)
         return await self._end(RunStatus.FINISHED if finished else RunStatus.STOPPED, end)
+
+    async def _keep_awake(self) -> None:
+        environ = {**self.run.agents.environ, RUN_MARKER: self.run.run_id}
+        await keep_awake(environ, self.run.repo_root, self.stop.kill_now)
 
     async def _stay_known(self) -> None:
         """Puts lock file and state file back when a `git clean` takes them away: `abort` needs them."""
@@ -243,6 +265,7 @@ class Session:
             raise StateFileError(f"cannot write {self.run.log_dir}: {problem.strerror}") from problem
         self.run.events.add(lines)
         self.run.events.add(display)
+        self.run.events.add(self.notices)
         try:
             yield
         except BaseException as problem:
@@ -261,7 +284,9 @@ class Session:
         try:
             await self.writer.save_at_last()
         finally:
-            self.run.events.emit(RunEnded(status.value, int(end.exit_code), state.reason, state.totals))
+            ended = RunEnded(status.value, int(end.exit_code), state.reason, state.totals)
+            self.run.events.emit(ended)
+            await self.notices.finish(ended)
         return end.exit_code
 
 

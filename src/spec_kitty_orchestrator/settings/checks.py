@@ -88,7 +88,7 @@ def problems_of(settings: Settings) -> list[Problem]:
     problems = [_out_of_range(*each) for each in ranges_of(settings)]
     if not settings.approval_lane.is_accepted:
         problems.append(Problem(("approval_lane",), "expected done or approved"))
-    for name in ("setup", "checks"):
+    for name in ("setup", "checks", "on_attention", "on_finish"):
         problems += [
             Problem((name, index), "expected a command: a list of words, the program first")
             for index, command in enumerate(getattr(settings, name))
