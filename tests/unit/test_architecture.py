@@ -100,7 +100,7 @@ USES_TRIO = {
         "workbench",
     },
     "processes": {"agent_process", "attempt_log", "keeper", "orphans"},
-    "run": {"clock", "opening", "session", "stopping", "writer"},
+    "run": {"clock", "opening", "session", "stopping", "tracing", "writer"},
 }
 
 EFFECTS = {

@@ -140,12 +140,12 @@ def _command(run: RunContext, attempt: Attempt, log: Path) -> Command:
     prompt_file = log.with_suffix(".prompt.md")
     for path, text in {prompt_file: attempt.prompt, **line.files}.items():
         _write_private(path, text)
-    environ = run.agents.environ
+    environ, traced = run.agents.environ, run.traces.environ(attempt.wp_id)
     search = (environ.get("PATH", os.defpath), str(run.host.endpoint.binary.parent))
     return Command(
         argv=line.argv,
         cwd=attempt.workspace.path,
-        env={**environ, "PATH": os.pathsep.join(search), **line.env, RUN_MARKER: run.run_id},
+        env={**environ, **traced, "PATH": os.pathsep.join(search), **line.env, RUN_MARKER: run.run_id},
         stdin=prompt_file,
         grace=run.settings.grace_seconds,
         kill_now=run.agents.kill_now,
@@ -213,7 +213,8 @@ def _close_record(run: RunContext, wp_id: str, record: AttemptRecord) -> None:
     assert record.seconds is not None
     run.save(wp_id)
     what = (record.role.value, record.agent, record.number, record.outcome, record.message)
-    run.events.emit(AttemptEnded(wp_id, *what, round(record.seconds, 3), **asdict(record.usage)))
+    usage, session = asdict(record.usage), record.session_id
+    run.events.emit(AttemptEnded(wp_id, *what, round(record.seconds, 3), **usage, session_id=session))
     if record.swept:
         run.events.emit(ProcessesSwept(wp_id, record.agent, record.swept))
     if record.left:

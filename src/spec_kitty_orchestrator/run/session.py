@@ -32,6 +32,7 @@ from ..report.events import Notice, RunEnded, RunStarted
 from ..report.lines import Lines
 from ..report.stream import EventStream, JsonLines
 from ..report.times import clock_time
+from ..report.untraced import Untraced
 from ..settings.loading import load_settings
 from .clock import SteadyClock
 from .lock import RunLock, run_lock
@@ -41,6 +42,7 @@ from .plan import cost_not_told, plan_lines
 from .state import RunState, RunStatus, RunStore
 from .stopping import StopControl, exit_hard_when_late
 from .taking_up import take_up
+from .tracing import open_traces
 from .writer import StateWriter
 
 MEND_SECONDS = 1.0
@@ -93,6 +95,7 @@ async def _supervise(request: Request, stop: StopControl, display: Board | Lines
         # What a killed run left in flight must not land after the host was asked how things stand.
         swept = await _sweep(before, request, stop.grace)
         opened = await check_everything(request)
+        traces = await open_traces(opened.settings.otel, request.environ, opened.agents, display.notice)
         taken = await trio.to_thread.run_sync(partial(take_up, opened, store, resume=resume))
         taken.state.left = list(dict.fromkeys((*taken.state.left, *swept.left)))
         writer = StateWriter(store, taken.state)
@@ -101,7 +104,7 @@ async def _supervise(request: Request, stop: StopControl, display: Board | Lines
         await trio.to_thread.run_sync(taken.is_stored)
         lock.name_run(writer.state.run_id)
         adopt_orphans()
-        run = open_run(opened, writer, opened.agent_kit(run_agent, stop.kill_now))
+        run = with_traces(open_run(opened, writer, opened.agent_kit(run_agent, stop.kill_now)), traces)
         session = Session(opened, writer, lock, stop, run)
         async with session.recording(display):
             session.tell_what_begins(swept, taken.notices, resumed=resume)
@@ -173,6 +176,13 @@ def open_run(
     return run
 
 
+def with_traces(run: RunContext, traces: Untraced) -> RunContext:
+    """The same run, with what happens in it, its host calls included, told to its traces."""
+    run.events.add(traces)
+    run.host.watch = traces.host_call
+    return evolve(run, traces=traces)
+
+
 @frozen
 class Session:
     """A run that has been opened: what it works with, what it remembers, and what stops it."""
@@ -187,7 +197,9 @@ class Session:
         """The first events: the run, how it came about, what its predecessors left behind, who is missing."""
         state, emit = self.writer.state, self.run.events.emit
         lanes = {wp.wp_id: wp.lane.value for wp in self.opened.mission.work_packages}
+        self.run.traces.follow(state.traceparent)
         emit(RunStarted(state.run_id, state.mission, state.actor, lanes, resumed))
+        self._tell_traces()
         for notice in notices:
             emit(Notice(notice))
         if self.opened.shortcoming:
@@ -203,6 +215,14 @@ class Session:
                 emit(Notice(f"{agent_id} is not installed; the run goes on without it"))
             elif (rest := self.run.pool.remembered.get(agent_id)) is not None:
                 emit(Notice(f"{agent_id} rests until {clock_time(rest.until)}: {rest.message}"))
+
+    def _tell_traces(self) -> None:
+        traces = self.run.traces
+        if traces.traceparent:
+            self.writer.state.traceparent = traces.traceparent
+            self.writer.mark()
+        if traces.notice:
+            self.run.events.emit(Notice(traces.notice))
 
     async def run_mission(self) -> ExitCode:
         """The mission to its end, with its state on the disk and its lock in place."""
@@ -240,7 +260,11 @@ class Session:
             raise
         finally:
             with trio.CancelScope(shield=True):
-                await trio.to_thread.run_sync(lines.close)
+                async with (
+                    trio.open_nursery() as nursery
+                ):  # each may wait for somebody else: a disk, a network
+                    nursery.start_soon(trio.to_thread.run_sync, self.run.traces.close)
+                    nursery.start_soon(trio.to_thread.run_sync, lines.close)
                 await trio.to_thread.run_sync(give_back, self.run.log_dir, self.run.repo_root / KITTIFY)
 
     async def _end(self, status: RunStatus, end: MissionEnd) -> ExitCode:

@@ -50,6 +50,7 @@ class RunState:
         merge: the last merge of the mission that was begun, by this run or one before it.
         left: what nobody could end beside what the attempts left, each as "pid name".
         resting: agents at their limit, and until when; it is their account's, whatever the mission.
+        traceparent: the span of its last start that was traced, as the W3C writes it.
     """
 
     run_id: str
@@ -66,6 +67,7 @@ class RunState:
     updated_at: str = ""
     left: list[str] = field(factory=list)
     resting: dict[str, Rest] = field(factory=dict)
+    traceparent: str = ""
     work_packages: dict[str, WpRecord] = field(factory=dict)
     schema_version: Literal[2] = field(default=2, metadata=ALWAYS_SENT)
 

@@ -108,6 +108,7 @@ class Settings:
         check_timeout_seconds: how long each of these may take.
         max_cost_usd: what all attempts of a run may cost, over all its starts; None: any amount.
         max_runtime_seconds: how long one start of a run may last; None: as long as it takes.
+        otel: whether traces are sent; None: when OpenTelemetry's own variables ask for them.
     """
 
     max_concurrent_wps: int = 4
@@ -121,6 +122,7 @@ class Settings:
     max_log_mb: float = 256.0
     max_cost_usd: float | None = None
     max_runtime_seconds: float | None = None
+    otel: bool | None = None
     agents: AgentChoice = AgentChoice()
     merge: MergeSettings = MergeSettings()
     policy: PolicyModes = PolicyModes()
