@@ -31,7 +31,7 @@ class Collector:
     Args:
         endpoint: the whole URL that spans are sent to. What else the standard says (headers, time-outs,
             certificates, sampling, resource, batches) the SDK reads from the process's environment itself.
-        tell: is told once, in a thread, when it takes nothing.
+        tell: is told at once of a variable that is odd; and once, in a thread, when spans do not arrive.
 
     Attributes:
         where: the URL, as it may be shown.
@@ -43,11 +43,12 @@ class Collector:
 
     def __init__(self, endpoint: str, tell: Callable[[str], None] = lambda _: None) -> None:
         self.where = without_password(endpoint)
-        self._troubles = _Troubles(lambda what: tell(f"WARNING: {self.where} takes no traces: {what}"))
+        self._troubles = _Troubles(lambda what: tell(f"WARNING: traces to {self.where}: {what}"))
         self._troubles.listen()
         self._provider = TracerProvider(resource=_resource(), shutdown_on_exit=False)
         self._provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(endpoint)))
         self.tracer = self._provider.get_tracer(PROGRAM, __version__)
+        self._troubles.told = False  # what is odd about a variable is not what becomes of the traces
 
     def close(self) -> None:
         """Waits until every span that has ended is there, `FLUSH_SECONDS` at most."""
@@ -60,7 +61,7 @@ class _Troubles(logging.Handler):
 
     def __init__(self, tell: Callable[[str], None]) -> None:
         super().__init__(logging.WARNING)
-        self._tell, self._told = tell, False
+        self._tell, self.told = tell, False
 
     def listen(self) -> None:
         """From now on, in place of whoever did, until the program ends: the SDK's thread may outlive us."""
@@ -73,8 +74,8 @@ class _Troubles(logging.Handler):
 
     def tell_once(self, what: str) -> None:
         """Only the first trouble is told."""
-        if not self._told:
-            self._told = True
+        if not self.told:
+            self.told = True
             self._tell(" ".join(what.split())[:LONGEST_WORDS])
 
 
