@@ -147,5 +147,3 @@ def _value(value: AnyValue) -> Any:
     if kind == "array_value":
         return [_value(each) for each in value.array_value.values]
     return getattr(value, kind)
-
-

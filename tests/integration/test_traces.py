@@ -1,11 +1,9 @@
-"""The whole program, with real processes and a collector in the test's: present, hanging, absent, not asked."""
+"""The whole program with real processes and a collector in the test: present, hanging, absent, not asked."""
 
 from __future__ import annotations
 
-import json
 import socket
 import sys
-import time
 
 import pytest
 from tests.collector import collector
@@ -69,8 +67,6 @@ def test_the_extra_is_asked_for_only_when_traces_are(arena):
     argv = [sys.executable, "-c", BLOCKED, "orchestrate", "--mission", arena.project.mission]
 
     def blocked(**environ):
-        import subprocess
-
         given = {**arena.environ, **environ}
         return subprocess.run(argv, cwd=arena.root, env=given, capture_output=True, text=True, check=False)
 

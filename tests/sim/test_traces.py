@@ -1,4 +1,4 @@
-"""A run as spans, at a collector in the test process: what is inside what, how long it took, and what is told."""
+"""A run as spans, at a collector in the test: what is inside what, how long it took, and what is told."""
 
 from __future__ import annotations
 
@@ -114,13 +114,19 @@ def test_a_run_is_one_trace_with_what_was_done_for_each_work_package_in_it(
     run = received.one("invoke_workflow")
     assert (run.parent, run.failed, run.kind) == ("", False, "internal")
     assert {each.trace for each in received.spans} == {run.trace}
-    assert [each.name for each in received.named("work_package")] == ["work_package WP01", "work_package WP02"]
+    assert [each.name for each in received.named("work_package")] == [
+        "work_package WP01",
+        "work_package WP02",
+    ]
     first, second = received.named("work_package")
     assert first.parent == second.parent == run.id
     once = ["invoke_agent codex", "check pytest", "host transition", "host start-review"]
     once += ["invoke_agent claude-code", "host transition"]
     notes = "host append-history"
-    assert [each for each in inside(received, second) if each != notes] == ["host start-implementation", *once]
+    assert [each for each in inside(received, second) if each != notes] == [
+        "host start-implementation",
+        *once,
+    ]
     assert [each for each in inside(received, first) if each != notes] == [
         "host start-implementation",
         *once,
@@ -129,7 +135,9 @@ def test_a_run_is_one_trace_with_what_was_done_for_each_work_package_in_it(
     assert "host accept-mission" in inside(received, run)
 
 
-def test_each_span_takes_the_time_that_what_it_shows_took(world: TracedWorld, received: TestCollector) -> None:
+def test_each_span_takes_the_time_that_what_it_shows_took(
+    world: TracedWorld, received: TestCollector
+) -> None:
     world.settings = evolve(world.settings, checks=(("pytest",),))
     world.acts["WP01", "implementation"] = [Act(seconds=700.0)]
     world.shown()
@@ -206,7 +214,15 @@ def test_what_takes_no_time_stands_at_the_span_that_it_belongs_to(
     world.shown()
     first = received.named("work_package")[0]
     moves = [told["spec_kitty.lane"] for name, told in first.events if name == "spec_kitty.LaneChanged"]
-    assert moves == ["in_progress", "for_review", "in_review", "in_progress", "for_review", "in_review", "done"]
+    assert moves == [
+        "in_progress",
+        "for_review",
+        "in_review",
+        "in_progress",
+        "for_review",
+        "in_review",
+        "done",
+    ]
     verdicts = [told for name, told in first.events if name == "spec_kitty.VerdictGiven"]
     assert [each["spec_kitty.verdict"] for each in verdicts] == ["changes_requested", "approved"]
     assert first.told == {"spec_kitty.wp.id": "WP01", "spec_kitty.lane": "done"}

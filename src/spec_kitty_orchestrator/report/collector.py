@@ -1,4 +1,4 @@
-"""Where spans are sent, by the OpenTelemetry SDK, and what becomes of its complaints; imported when needed."""
+"""Where spans are sent, by the OpenTelemetry SDK, and what becomes of its complaints; loaded when needed."""
 
 from __future__ import annotations
 
