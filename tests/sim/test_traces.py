@@ -120,6 +120,7 @@ def test_a_run_is_one_trace_with_what_was_done_for_each_work_package_in_it(
     ]
     first, second = received.named("work_package")
     assert first.parent == second.parent == run.id
+    assert (first.kind, second.kind) == ("internal", "internal")
     once = ["invoke_agent codex", "check pytest", "host transition", "host start-review"]
     once += ["invoke_agent claude-code", "host transition"]
     notes = "host append-history"
