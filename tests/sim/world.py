@@ -322,7 +322,7 @@ class World:
         return self.wall + trio.current_time()
 
     def _agents(self) -> dict[str, Agent]:
-        found = named_agents(self.settings.agents, {"PATH": ""}, (self.wishes.agent,))
+        found = named_agents(self.settings, {"PATH": ""}, (self.wishes.agent,))
         programs = {
             agent_id: self.programs.get(agent_id, Path("/sim") / agent_of(agent_id)) for agent_id in found
         }

@@ -18,8 +18,9 @@ PACKAGE = ROOT.name
 VALUES_AND_SERVICES = {"settings", "host", "agents", "processes", "errors"}
 USES = {
     "cli": {"run", "demo", "report", *VALUES_AND_SERVICES},
-    "run": {"mission", "report", "converter", *VALUES_AND_SERVICES},
-    "mission": {"report", "worktree", *VALUES_AND_SERVICES},
+    "run": {"mission", "report", "converter", "walls", *VALUES_AND_SERVICES},
+    "mission": {"report", "worktree", "walls", *VALUES_AND_SERVICES},
+    "walls": VALUES_AND_SERVICES,
     "settings": {"host", "agents", "converter", "errors"},
     "host": {"processes", "report", "converter", "errors"},
     "agents": {"host", "processes", "errors"},
@@ -49,6 +50,8 @@ WRITES_FILES = {
     "report.stream": "events.jsonl",
     "run.lock": "the lock",
     "run.state": "the run state",
+    "walls.around": "folders that an agent's CLI, or git, would make by itself",
+    "walls.trial": "a place for canaries, in the temporary folder",
     "run.taking_up": "the folder that another mission's run is kept in",
 }
 OPENS_NO_FILE = {"processes._keeper"}
@@ -74,6 +77,9 @@ WITHOUT_EFFECTS = (
     "report.totals",
     "settings.checks",
     "settings.values",
+    "settings.walls",
+    "walls.bwrap",
+    "walls.srt",
     "worktree.rules",
 )
 ACTS_ALL_THE_SAME = {
@@ -101,6 +107,7 @@ USES_TRIO = {
         "workbench",
     },
     "processes": {"agent_process", "attempt_log", "keeper", "orphans"},
+    "walls": {"trial"},
     "run": {"clock", "opening", "session", "stopping", "tracing", "writer"},
 }
 

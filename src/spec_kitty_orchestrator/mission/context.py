@@ -26,6 +26,7 @@ from ..report.events import Notice
 from ..report.stream import EventStream
 from ..report.untraced import Untraced
 from ..settings.values import Settings
+from ..walls.around import Walls
 from .agent_pool import AgentPool
 from .budget import Budget
 from .claims import Claims
@@ -79,6 +80,7 @@ class RunContext:
         wanted: the work packages that are asked for; None: all.
         merge: the last merge of the mission that was begun, by this run or one before it.
         note_merge: keeps that.
+        walls: what is put around the agents.
         left: what nobody could end of what was started beside the attempts, each as "pid name".
         traces: where what happens is sent as spans, or nothing.
         prepared: the workspaces in which `setup:` has been run; `left_by_setup`: what it must not leave.
@@ -104,6 +106,7 @@ class RunContext:
     wanted: frozenset[str] | None = None
     merge: Callable[[], MergeRecord | None] = lambda: None
     note_merge: Callable[[MergeRecord], None] = lambda _: None
+    walls: Walls = field(factory=Walls)
     turns: Turns = field(factory=Turns)
     left: list[str] = field(factory=list)
     prepared: set[Path] = field(factory=set)

@@ -58,7 +58,7 @@ async def examine(given: Path | None, mission: str | None = None) -> list[Findin
     except OrchestratorError as problem:
         return [*findings, Finding("project and settings", problem=problem)]
     findings.append(_open_files(settings.max_concurrent_wps))
-    choice, agents = settings.agents, named_agents(settings.agents, os.environ)
+    choice, agents = settings.agents, named_agents(settings, os.environ)
     findings += [_last_run(root), *(_agents(part, agents) for part in parts(choice))]
     findings += [*_loose_reviewers(choice, agents), _sandboxes(choice, agents)]
     return [*findings, *await _host(settings, root, mission)]

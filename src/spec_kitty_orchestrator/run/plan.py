@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ..agents.agent import Agent
 from ..agents.enforced import enforced_modes
-from ..agents.spec import Role
+from ..agents.spec import Role, Wall
 from ..host.contract.payloads import MissionState, WorkPackageState
 from ..host.workspace import Workspace
 from ..report.totals import dollars
@@ -111,9 +111,18 @@ def _agent_lines(opened: Opened, role: Role, agent_id: str) -> Iterator[str]:
         return
     line = agent.command_line(role, SOME_WORKSPACE, Path("ATTEMPT"))
     yield f"  {agent_id}: {shlex.join(line.argv)} < PROMPT"
-    sandbox = enforced_modes(agent.spec, agent.settings, role)["sandbox_mode"]
+    yield f"    ({_held(opened, agent, role)})"
     if agent.settings.max_cost_usd is not None and not agent.spec.cost_limit_args:
         yield f"    (stopped once it has told more than {dollars(agent.settings.max_cost_usd)} USD)"
-    yield "    (" + (f"held by a sandbox: {sandbox}" if sandbox != "none" else "no sandbox holds it") + ")"
     if role is Role.REVIEW and not agent.spec.read_only_review:
         yield "    (this CLI cannot be kept from writing while it reviews)"
+
+
+def _held(opened: Opened, agent: Agent, role: Role) -> str:
+    """What holds an agent to its limits."""
+    modes = enforced_modes(agent.spec, agent.settings, role)
+    wall, sandbox = opened.walls.of(agent), modes["sandbox_mode"]
+    if wall is Wall.OFF:
+        return f"held by a sandbox of its own: {sandbox}" if sandbox != "none" else "no sandbox holds it"
+    network = "network open" if wall is Wall.BWRAP else "network: only allowed domains"
+    return f"inside {wall.value}: {sandbox}, {network}"

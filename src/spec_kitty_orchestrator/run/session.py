@@ -171,6 +171,7 @@ def open_run(
         wanted=opened.wanted,
         merge=lambda: state.merge,
         note_merge=partial(_note_merge, writer),
+        walls=opened.walls,
         left=state.left,
     )
     return run
