@@ -173,8 +173,6 @@ class Traces(Untraced):
         return self._work_packages[wp_id]
 
     def _move(self, event: LaneChanged) -> None:
-        if event.by_us and self._run is not None:
-            self._work_package(event.wp_id)
         self._note(event)
         span = self._work_packages.get(event.wp_id)
         if span is None or not span.is_recording():
