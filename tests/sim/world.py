@@ -41,12 +41,13 @@ from spec_kitty_orchestrator.processes.identity import ProcessIdentity
 from spec_kitty_orchestrator.processes.keeper import Command
 from spec_kitty_orchestrator.processes.starting import CommandNotStarted
 from spec_kitty_orchestrator.report.events import Event, Notice
+from spec_kitty_orchestrator.report.untraced import Untraced
 from spec_kitty_orchestrator.run.asking import wanted_of
 from spec_kitty_orchestrator.run.notices import Notices
 from spec_kitty_orchestrator.run.obeying import Obeying
 from spec_kitty_orchestrator.run.opening import KITTIFY, Opened, Request, named_agents
 from spec_kitty_orchestrator.run.ordering import Answer, Order, OrderBox, Ordered
-from spec_kitty_orchestrator.run.session import open_run
+from spec_kitty_orchestrator.run.services import open_run, with_traces
 from spec_kitty_orchestrator.run.state import RunState, RunStore
 from spec_kitty_orchestrator.run.stopping import StopControl
 from spec_kitty_orchestrator.run.taking_up import begin_state, take_up
@@ -215,6 +216,7 @@ class World:
         sessions: the agents' own, by id, with the prompts that each was given; tests make them forget.
         tokens: what codex says next that its thread has read.
         costs: what each of claude-code's sessions has cost.
+        traces: where a run is told to, beside `events`.
         wall: the time of day when a run's clock stands at 0, in seconds; that of a suspended machine jumps.
     """
 
@@ -247,6 +249,7 @@ class World:
     flags: Flags = field(factory=Flags)
     wishes: Asked = field(factory=Asked)
     resume: bool = True
+    traces: Untraced = field(factory=Untraced)
 
     @property
     def request(self) -> Request:
@@ -322,6 +325,7 @@ class World:
         kit = evolve(opened.agent_kit(self.start, trio.Event()), now=self.now)
         paper = PaperRepository(self.fake)
         run = evolve(open_run(opened, self.writer, kit, paper, self.host), jitter=lambda: 0.0)
+        run = with_traces(run, self.traces)
         run.events.add(self.events.append)
         self.notices = Notices(run, StopControl())
         run.events.add(self.notices)

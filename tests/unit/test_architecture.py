@@ -101,6 +101,7 @@ ACTS_ALL_THE_SAME = {
 }
 USES_THREADS = {"report.outlet", "run.stopping"}
 """What may block for ever is done there; all else is one thread's."""
+TRACED = {"report.collector", "report.traces"}
 USES_TRIO = {
     "agents": {"probe"},
     "cli": {"abort", "agents", "doctor"},
@@ -121,7 +122,7 @@ USES_TRIO = {
     "processes": {"agent_process", "attempt_log", "keeper", "orphans"},
     "run": {
         *("clock", "doctor.examination", "doctor.keeper", "leaving", "opening"),
-        *("session", "stopping", "writer"),
+        *("session", "stopping", "tracing", "writer"),
     },
     "walls": {"trial"},
 }
@@ -159,7 +160,10 @@ WRITING_CALLS = {
 }
 WRITING_FLAGS = {"O_WRONLY", "O_RDWR", "O_CREAT"}
 
-HEAVY = {"trio", "jinja2", "cattrs", "dulwich", "rich", "ruamel", "psutil", "filelock", "pytest"}
+HEAVY = {
+    *("trio", "jinja2", "cattrs", "dulwich", "rich", "ruamel", "psutil", "filelock", "pytest"),
+    "opentelemetry",
+}
 MOST_LINES = 300
 
 
@@ -321,6 +325,20 @@ def test_trio_is_used_where_the_table_says() -> None:
 
 def test_threads_are_used_where_the_table_says() -> None:
     assert {name for name in MODULES if "threading" in imports(name, MODULES[name])} == USES_THREADS
+
+
+def test_opentelemetry_is_used_in_two_modules_which_nobody_loads_before_traces_are_asked_for() -> None:
+    """It is an extra: whatever loads these at once would not load without it."""
+    tops = {name: {full.split(".")[0] for full in imports(name, tree)} for name, tree in MODULES.items()}
+    assert {name for name, used in tops.items() if "opentelemetry" in used} == TRACED
+    at_once = {
+        name: ast.Module(body=[node for node in tree.body if is_import(node)], type_ignores=[])
+        for name, tree in MODULES.items()
+    }
+    loaded = {
+        (name, full.removeprefix(f"{PACKAGE}.")) for name in MODULES for full in imports(name, at_once[name])
+    }
+    assert {name for name, other in loaded if other in TRACED} <= TRACED
 
 
 @pytest.mark.parametrize("name", [name for name in MODULES if package_of(name) == "cli"])

@@ -142,7 +142,7 @@ def _command(run: RunContext, attempt: Attempt, log: Path) -> Command:
     """The command of an attempt, behind its wall, with the files that it reads written."""
     folder, workspace = log.parent / log.stem, attempt.workspace
     line = attempt.agent.command_line(attempt.role, workspace, folder, attempt.in_session)
-    environ = run.agents.environ
+    environ = {**run.agents.environ, **run.traces.environ(attempt.wp_id)}
     search = (environ.get("PATH", os.defpath), str(run.host.endpoint.binary.parent))
     env = {**environ, "PATH": os.pathsep.join(search), **line.env, RUN_MARKER: run.run_id}
     inside = Occupant(attempt.agent, attempt.role, workspace, folder, env)
@@ -221,7 +221,8 @@ def _close_record(run: RunContext, wp_id: str, record: AttemptRecord) -> None:
     assert record.seconds is not None
     run.save(wp_id)
     what = (record.role.value, record.agent, record.number, record.outcome, record.message)
-    run.events.emit(AttemptEnded(wp_id, *what, round(record.seconds, 3), **asdict(record.usage)))
+    usage, session = asdict(record.usage), record.session_id
+    run.events.emit(AttemptEnded(wp_id, *what, round(record.seconds, 3), **usage, session_id=session))
     if record.swept:
         run.events.emit(ProcessesSwept(wp_id, record.agent, record.swept))
     if record.left:

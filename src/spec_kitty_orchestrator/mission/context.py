@@ -24,6 +24,7 @@ from ..host.notes import Notes
 from ..processes.agent_process import RunAgent
 from ..report.events import Notice
 from ..report.stream import EventStream
+from ..report.untraced import Untraced
 from ..settings.values import Settings
 from ..walls.around import Walls
 from .agent_pool import AgentPool
@@ -83,6 +84,7 @@ class RunContext:
         note_merge: keeps that.
         walls: what is put around the agents.
         left: what nobody could end of what was started beside the attempts, each as "pid name".
+        traces: where what happens is sent as spans, or nothing.
         prepared: the workspaces in which `setup:` has been run; `left_by_setup`: what it must not leave.
         jitter: a number between 0 and 1, to spread retries apart.
         nonce: a word that nobody can guess, for review references.
@@ -113,6 +115,7 @@ class RunContext:
     prepared: set[Path] = field(factory=set)
     left_by_setup: dict[Path, set[str]] = field(factory=dict)
     claims: Claims = field(factory=Claims)
+    traces: Untraced = field(factory=Untraced)
     jitter: Callable[[], float] = random.random
     nonce: Callable[[], str] = lambda: secrets.token_hex(4)
     new_session_id: Callable[[], str] = lambda: str(uuid.uuid4())

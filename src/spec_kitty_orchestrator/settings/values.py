@@ -131,6 +131,7 @@ class Settings:
         wait_for_people: whether a run goes on waiting where only a person can move something.
         on_attention: commands that are run when something needs a person; `on_finish`: when a run ends.
         allow_sleep: whether the machine may fall asleep while a run is at work.
+        otel: whether traces are sent; None: when OpenTelemetry's own variables ask for them.
     """
 
     max_concurrent_wps: int = 4
@@ -148,6 +149,7 @@ class Settings:
     on_attention: tuple[tuple[str, ...], ...] = ()
     on_finish: tuple[tuple[str, ...], ...] = ()
     allow_sleep: bool = False
+    otel: bool | None = None
     agents: AgentChoice = AgentChoice()
     merge: MergeSettings = MergeSettings()
     policy: PolicyModes = PolicyModes()
