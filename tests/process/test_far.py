@@ -250,7 +250,11 @@ def kill_all_here(place: Place, victims: tuple[str, ...], silence: float) -> Non
     modes = ("ignore", "grandchild", "nameless_grandchild")
     driver = place.arena.drive(*(place.send(place.arena.launch(mode), silence) for mode in modes))
     driver.await_ready()
-    pids = {"orchestrator": [driver.pid], "keepers": driver.keepers, "launchers": pids_of(f"node.py launch {place.socket}")}
+    pids = {
+        "orchestrator": [driver.pid],
+        "keepers": driver.keepers,
+        "launchers": pids_of(f"node.py launch {place.socket}"),
+    }
     for victim in victims:
         for pid in pids[victim]:
             os.kill(pid, signal.SIGKILL)

@@ -9,6 +9,7 @@ from types import MappingProxyType
 
 from attrs import field, frozen
 
+from ..processes.launcher import Launcher
 from .homes import Home
 from .places import NOWHERE, At
 from .sessions import Sessions
@@ -202,7 +203,7 @@ class AgentSettings:
     """What the user sets for one agent under `agents.settings.<id>`.
 
     Attributes:
-        sandbox: what is put around it; None: what the settings say of all.
+        sandbox: what is put around it, and `launcher`: where it runs; None: what the settings say of all.
     """
 
     model: str | None = None
@@ -210,4 +211,5 @@ class AgentSettings:
     env: Mapping[str, str] = field(default=NOTHING, repr=False)  # may hold secrets
     timeout_seconds: float | None = None
     max_cost_usd: float | None = None
+    launcher: Launcher | None = None
     sandbox: Wall | None = None
