@@ -71,7 +71,10 @@ WITHOUT_EFFECTS = (
     "mission.verdict",
     "processes.bounds",
     "processes.ending",
+    "report.estimate",
     "report.phases",
+    "report.picture",
+    "report.rows",
     "report.schema",
     "report.story",
     "report.totals",
@@ -88,7 +91,7 @@ USES_THREADS = {"report.outlet", "run.stopping"}
 """What may block for ever is done there; all else is one thread's."""
 USES_TRIO = {
     "agents": {"probe"},
-    "cli": {"abort", "agents", "doctor"},
+    "cli": {"abort", "agents", "doctor", "status"},
     "host": {"client", "notes", "program"},
     "mission": {
         "acceptance",
