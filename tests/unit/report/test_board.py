@@ -18,7 +18,7 @@ from spec_kitty_orchestrator.report.lines import Lines
 from spec_kitty_orchestrator.report.overheard import Overheard
 from spec_kitty_orchestrator.report.reading import TimedEvent
 from spec_kitty_orchestrator.report.schema import KINDS
-from spec_kitty_orchestrator.report.stream import EventStream, JsonLines
+from spec_kitty_orchestrator.report.stream import EventStream, Records
 
 HISTORY: list[events.Event] = [
     events.RunStarted(
@@ -259,7 +259,7 @@ def test_every_kind_of_event_is_in_the_history() -> None:
 def test_the_stream_holds_every_event_with_its_fields(tmp_path: Path) -> None:
     path = tmp_path / "run-1" / "events.jsonl"
     told: list[str] = []
-    lines = JsonLines(path, told.append)
+    lines = Records(path, told.append)
     stream = EventStream(lines)
     for event in HISTORY:
         stream.emit(event)
