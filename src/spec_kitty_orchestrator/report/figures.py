@@ -114,7 +114,7 @@ def took(seconds: float) -> str:
     """`0.04 s`, `1.4 s`, `42 s`, `12 min 3 s`, `1 h 12 min`."""
     if seconds < 0.1:
         return f"{seconds:.2f} s"
-    if seconds < 10:
+    if seconds < 9.95:
         return f"{seconds:.1f} s"
     whole = round(seconds)
     if whole < 60:

@@ -33,6 +33,13 @@ class Phase(str, enum.Enum):
         """What a person reads."""
         return _WORDS[self]
 
+    @property
+    def column(self) -> str:
+        """The same over a column, below a heading that says that all is time."""
+        return (
+            self.words.removeprefix("waiting ").removesuffix(" before a retry").removesuffix(" by the host")
+        )
+
 
 _WORDS = {
     Phase.DEPENDENCIES: "waiting for dependencies",
