@@ -228,6 +228,9 @@ def test_the_last_step_is_found_in_the_end_of_a_log() -> None:
     assert last_step(output, until + b"\n" + events[2][:40]) == Step(RAN, f"Bash: {PRINTF}")
     assert last_step(output, until[-len(events[1]) - 9 :], cut=True) == Step(RAN, f"Bash: {PRINTF}")
     assert last_step(output, events[1][9:], cut=True) is None
+    silent = b'\n{"type":"stream_event","event":{"type":"goal_state"}}\n'
+    assert last_step(output, events[1][9:] + silent, cut=True) is None
+    assert last_step(output, b"no such option" + silent) == Step(TOLD, "no such option")
     assert last_step(output, b"") is None
 
 
