@@ -78,6 +78,9 @@ def _facts(story: Story, now: float) -> Iterable[tuple[str, str]]:
         yield "Asked for", one_line(", ".join(story.wanted))
     if spent := story.totals.run.line:
         yield "Spent", spent
+    if story.pauses:
+        held = sum((now if end is None else end) - since for since, end in story.pauses)
+        yield "Paused", f"{took(held)}, in {len(story.pauses)} pause{'' if len(story.pauses) == 1 else 's'}"
     if story.merged is not None:
         merged = story.merged
         where = f"into {merged.target} ({merged.strategy}), {merged.commit[:COMMIT_SHOWN]}"
