@@ -79,7 +79,7 @@ def install(folder: Path, name: str, script: str) -> None:
 async def found_of(programs: Path, *names: str, **environ: str) -> dict[str, Finding]:
     env = {"PATH": f"{programs}:/usr/bin:/bin", "HOME": str(programs.parent / "home"), **environ}
     settings = Settings(agents=AgentChoice(implementation=names, review=names))
-    found = await agents.each(Case(env, programs, settings, named_agents(settings.agents, env)))
+    found = await agents.each(Case(env, programs, settings, named_agents(settings, env)))
     return {each.what: each for each in found}
 
 

@@ -26,8 +26,8 @@ class AttemptRecord:
     """One attempt of one agent. `outcome` is None while it runs; paths are relative to the repository.
 
     `job` is what it is elsewhere, until somebody has made sure that it has ended there; `elsewhere` says what
-    may be left of it, in words. `swept` is what the agent left behind and was ended, `left` what could not be;
-    each as "pid name".
+    may be left of it, in words. `swept` is what the agent left behind and was ended, `left` what could not
+    be; each as "pid name".
     `usage` is this attempt's own; `continued`: it went on with the agent's session of an earlier one.
     """
 
