@@ -22,7 +22,7 @@ ASK_SECONDS = 30.0
 
 
 @frozen
-class Answer:
+class Told:
     """How a small command ended: its status (None: none was seen), and what it said."""
 
     status: int | None
@@ -44,7 +44,7 @@ async def end_job(job: FarJob, environ: Mapping[str, str], seconds: float = CLEA
     said = "no answer"
     with trio.move_on_after(seconds):
         if job.kind is not LauncherKind.SLURM:
-            answer = await _ask(job.cleanup, environ) if job.cleanup else Answer(0)
+            answer = await _ask(job.cleanup, environ) if job.cleanup else Told(0)
             return "" if answer.status == 0 else f"`{shlex.join(job.cleanup)}`: {answer.words}"
         pause = FIRST_PAUSE_SECONDS
         environ = launcher_environ(job.kind, environ)
@@ -66,12 +66,12 @@ async def why_not_launchable(launcher: Launcher, environ: Mapping[str, str]) -> 
         one, *more = srun(launcher.slurm, "sko-test")
         words = (one, "--test-only", *more, "true")
     with trio.move_on_after(ASK_SECONDS):
-        answer = await _ask(words, launcher_environ(launcher.use, environ)) if words else Answer(0)
+        answer = await _ask(words, launcher_environ(launcher.use, environ)) if words else Told(0)
         return "" if answer.status == 0 else answer.words
     return f"no answer in {ASK_SECONDS:g} s"
 
 
-async def _ask(argv: tuple[str, ...], environ: Mapping[str, str]) -> Answer:
+async def _ask(argv: tuple[str, ...], environ: Mapping[str, str]) -> Told:
     said: dict[str, bytearray] = {"stdout": bytearray(), "stderr": bytearray()}
 
     async def read(name: str) -> None:
@@ -85,5 +85,5 @@ async def _ask(argv: tuple[str, ...], environ: Mapping[str, str]) -> Answer:
             nursery.start_soon(read, "stderr")
             ending = await keeper.wait()
     except CommandNotStarted as problem:
-        return Answer(None, stderr=problem.message)
-    return Answer(ending.returncode, *(text.decode("utf-8", "replace") for text in said.values()))
+        return Told(None, stderr=problem.message)
+    return Told(ending.returncode, *(text.decode("utf-8", "replace") for text in said.values()))
