@@ -6,6 +6,7 @@ import os
 import signal
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Any
 
 import psutil
@@ -165,7 +166,8 @@ def killing(victims: Callable[[Trial], list[int]]) -> Callable[[Trial], Any]:
     async def kill(trial: Trial) -> object:
         def meddle() -> None:
             for pid in victims(trial):
-                os.kill(pid, signal.SIGKILL)
+                with suppress(ProcessLookupError):  # it dies with the one before it
+                    os.kill(pid, signal.SIGKILL)
 
         ending = await trial.run_with(meddle)
         return ending.ended_by is not EndedBy.NOT_LAUNCHED and trial.failure_of(ending) is not None
@@ -184,7 +186,7 @@ ENDINGS: dict[str, tuple[Callable[[Trial], Any], dict[str, float]]] = {
     "srun killed": (killing(lambda trial: trial.sruns()[:1]), {}),
     "srun and its helper killed": (killing(lambda trial: trial.sruns()), {}),
     "its keeper killed": (killing(lambda trial: [trial.keeper[0].pid]), {}),
-    "all here killed": (killing(lambda trial: [trial.keeper[0].pid, *trial.sruns()]), {}),
+    "all here killed": (killing(lambda trial: [*trial.sruns(), trial.keeper[0].pid]), {}),
     "cancelled by a person": (cancelled_by_a_person, {}),
 }
 
@@ -362,8 +364,9 @@ def test_what_a_run_that_was_killed_with_all_that_it_had_here_has_left_is_cancel
         if any(f"--job-name={job.name}" in (p.info["cmdline"] or ()) for job in jobs)
     ]
     stage.signal(signal.SIGKILL)
-    for pid in (*keepers, *sruns):
-        os.kill(pid, signal.SIGKILL)
+    for pid in (*sruns, *keepers):
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
     stage.finish()
     assert len(cluster.jobs()) == 2
     stage.cast(launcher=BY_SLURM)
