@@ -169,7 +169,7 @@ class Cluster:
                     os.kill(self.pid_of(name), signum)
         for above in self.daemons.values():
             try:
-                above.wait(timeout=20)
+                above.wait(timeout=5)
             except subprocess.TimeoutExpired:
                 for process in psutil.Process(above.pid).children(recursive=True):
                     process.kill()

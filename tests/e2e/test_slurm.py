@@ -57,6 +57,9 @@ def cluster(running: Cluster, monkeypatch: pytest.MonkeyPatch) -> Iterator[Clust
     monkeypatch.setenv("SLURM_CONF", running.environ["SLURM_CONF"])
     monkeypatch.setenv("SLURM_NTASKS", "2")  # what a shell inside a job has: everything would run twice
     yield running
+    if running.daemons["slurmctld"].poll() is not None:
+        running.start_controller()
+        running.ask("scancel", "--user", "root")
     running.until(lambda: not running.jobs())
 
 
@@ -245,19 +248,13 @@ async def test_a_controller_that_is_away_spoils_no_result_and_launches_nothing(
         cluster.stop_controller()
         (arena.folder / "go").touch()
 
-    endings: list[Ending] = []
+    ending = await trial.run_with(take_away)
+    assert (ending.returncode, ending.ended_by, ending.elsewhere) == (3, EndedBy.EXITED, "")
     late = by_slurm(arena, arena.launch("obey"))
-    try:
-        endings.append(await trial.run_with(take_away))
-        endings.append(await late.run())
-    finally:
-        cluster.start_controller()
-    assert (endings[0].returncode, endings[0].ended_by, endings[0].elsewhere) == (3, EndedBy.EXITED, "")
-    assert endings[1].ended_by is EndedBy.NOT_LAUNCHED
-    assert "nobody knows whether it has ended" in endings[1].elsewhere
-    assert late.failure_of(endings[1]) is FailureKind.NOT_LAUNCHED
-    for each in (trial, late):
-        cluster.ask("scancel", f"--name={each.name}")
+    ending = await late.run()
+    assert ending.ended_by is EndedBy.NOT_LAUNCHED
+    assert "nobody knows whether it has ended" in ending.elsewhere
+    assert late.failure_of(ending) is FailureKind.NOT_LAUNCHED
 
 
 async def test_one_that_waits_in_the_queue_has_no_time_of_its_own_and_leaves_it_when_stopped(
