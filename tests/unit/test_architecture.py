@@ -48,6 +48,8 @@ WRITES_FILES = {
     "processes.attempt_log": "an attempt's log",
     "report.stream": "events.jsonl",
     "run.lock": "the lock",
+    "run.notices": "what the commands are given that tell people",
+    "run.ordering": "orders for a live run, and its answers",
     "run.state": "the run state",
     "run.taking_up": "the folder that another mission's run is kept in",
 }
@@ -84,7 +86,7 @@ USES_THREADS = {"report.outlet", "report.board", "run.stopping"}
 """What may block for ever is done there; all else is one thread's."""
 USES_TRIO = {
     "agents": {"probe"},
-    "cli": {"abort", "agents", "doctor"},
+    "cli": {"abort", "agents", "doctor", "pause"},
     "host": {"client", "notes", "program"},
     "mission": {
         "acceptance",
@@ -96,11 +98,12 @@ USES_TRIO = {
         "evidence",
         "mission",
         "next_agent",
+        "pause",  # who waits for its end is woken there
         "slots",
         "workbench",
     },
-    "processes": {"agent_process", "attempt_log", "keeper", "orphans"},
-    "run": {"clock", "opening", "session", "stopping", "writer"},
+    "processes": {"agent_process", "attempt_log", "awake", "keeper", "orphans"},
+    "run": {"clock", "notices", "obeying", "opening", "ordering", "session", "stopping", "writer"},
 }
 
 EFFECTS = {
