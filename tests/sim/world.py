@@ -21,6 +21,7 @@ from conformance.fake.command_line import respond
 from conformance.fake.host import FakeHost, new_mission
 from conformance.fake.in_process import InProcessHost, make_fake_project
 from conformance.fake.workspaces import PaperWorkspaces
+from tests.held_to_schema import hold_emitted
 from trio.testing import MockClock
 
 from spec_kitty_orchestrator.agents.agent import Agent
@@ -40,12 +41,13 @@ from spec_kitty_orchestrator.processes.identity import ProcessIdentity
 from spec_kitty_orchestrator.processes.keeper import Command
 from spec_kitty_orchestrator.processes.starting import CommandNotStarted
 from spec_kitty_orchestrator.report.events import Event, Notice
+from spec_kitty_orchestrator.report.untraced import Untraced
 from spec_kitty_orchestrator.run.asking import wanted_of
 from spec_kitty_orchestrator.run.notices import Notices
 from spec_kitty_orchestrator.run.obeying import Obeying
 from spec_kitty_orchestrator.run.opening import KITTIFY, Opened, Request, named_agents
 from spec_kitty_orchestrator.run.ordering import Answer, Order, OrderBox, Ordered
-from spec_kitty_orchestrator.run.session import open_run
+from spec_kitty_orchestrator.run.services import open_run, with_traces
 from spec_kitty_orchestrator.run.state import RunState, RunStore
 from spec_kitty_orchestrator.run.stopping import StopControl
 from spec_kitty_orchestrator.run.taking_up import begin_state, take_up
@@ -214,6 +216,7 @@ class World:
         sessions: the agents' own, by id, with the prompts that each was given; tests make them forget.
         tokens: what codex says next that its thread has read.
         costs: what each of claude-code's sessions has cost.
+        traces: where a run is told to, beside `events`.
         wall: the time of day when a run's clock stands at 0, in seconds; that of a suspended machine jumps.
     """
 
@@ -246,6 +249,7 @@ class World:
     flags: Flags = field(factory=Flags)
     wishes: Asked = field(factory=Asked)
     resume: bool = True
+    traces: Untraced = field(factory=Untraced)
 
     @property
     def request(self) -> Request:
@@ -274,6 +278,7 @@ class World:
         return trio.run(self._orchestrate, stop_after, killed, clock=MockClock(autojump_threshold=0))
 
     async def _orchestrate(self, stop_after: float, killed: bool) -> MissionEnd:
+        told = len(self.events)
         mission = await self.open_mission()
         assert self.writer is not None
         try:
@@ -281,6 +286,7 @@ class World:
                 return await self._recorded(mission, self.writer)
         finally:
             self.wall = self.now()
+            hold_emitted(self.events[told:])
             if not (killed and patience.cancel_called):
                 await self.writer.save_at_last()
         assert stop_after < A_DAY, "the run hangs"
@@ -319,6 +325,7 @@ class World:
         kit = evolve(opened.agent_kit(self.start, trio.Event()), now=self.now)
         paper = PaperRepository(self.fake)
         run = evolve(open_run(opened, self.writer, kit, paper, self.host), jitter=lambda: 0.0)
+        run = with_traces(run, self.traces)
         run.events.add(self.events.append)
         self.notices = Notices(run, StopControl())
         run.events.add(self.notices)
@@ -351,7 +358,7 @@ class World:
         return self.wall + trio.current_time()
 
     def _agents(self) -> dict[str, Agent]:
-        found = named_agents(self.settings.agents, {"PATH": ""}, (self.wishes.agent,))
+        found = named_agents(self.settings, {"PATH": ""}, (self.wishes.agent,))
         programs = {
             agent_id: self.programs.get(agent_id, Path("/sim") / agent_of(agent_id)) for agent_id in found
         }

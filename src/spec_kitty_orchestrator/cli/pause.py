@@ -9,6 +9,7 @@ import click
 
 from ..errors import ExitCode
 from .orchestrate import repo_root_option
+from .output import examples
 
 if TYPE_CHECKING:
     from ..errors import UsageError
@@ -17,7 +18,11 @@ if TYPE_CHECKING:
     from ..settings.values import Asked
 
 
-@click.command("pause", short_help="Have the live run begin nothing new.")
+@click.command(
+    "pause",
+    short_help="Have the live run begin nothing new.",
+    epilog=examples("pause", "unpause"),
+)
 @repo_root_option
 @click.pass_context
 def pause_command(context: click.Context, repo_root: Path | None) -> None:

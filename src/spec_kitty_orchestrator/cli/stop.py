@@ -7,10 +7,15 @@ from pathlib import Path
 import click
 
 from .orchestrate import repo_root_option
+from .output import examples
 from .pause import give
 
 
-@click.command("stop", short_help="Have the live run end when what is at work has finished.")
+@click.command(
+    "stop",
+    short_help="Have the live run end when what is at work has finished.",
+    epilog=examples("stop --after-current"),
+)
 @click.option(
     "--after-current",
     is_flag=True,

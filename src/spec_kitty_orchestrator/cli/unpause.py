@@ -8,10 +8,15 @@ import click
 
 from ..errors import ExitCode
 from .orchestrate import repo_root_option
+from .output import examples
 from .pause import give_to_live_run, no_live_run
 
 
-@click.command("unpause", short_help="Have the paused run go on.")
+@click.command(
+    "unpause",
+    short_help="Have the paused run go on.",
+    epilog=examples("unpause"),
+)
 @repo_root_option
 @click.pass_context
 def unpause_command(context: click.Context, repo_root: Path | None) -> None:

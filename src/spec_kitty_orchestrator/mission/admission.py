@@ -8,6 +8,7 @@ from collections.abc import Collection, Sequence
 from attrs import define, field
 
 from ..report.events import WpLeft, WpPutOff
+from ..report.wp_events import WpTakenUp
 from .chains import chain_lengths
 from .context import RunContext
 from .outcome import Ended, Outcome
@@ -71,6 +72,8 @@ class Admission:
         before = self.outcomes.pop(wp_id, None)
         if before is not None and before.ended is Ended.BROKEN:
             self._probe = wp_id
+        if before is None:  # else it is tried again, which may be often
+            self.run.events.emit(WpTakenUp(wp_id))
         return True
 
     def give_back(self, wp_id: str, outcome: Outcome) -> None:

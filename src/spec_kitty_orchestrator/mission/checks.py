@@ -88,7 +88,7 @@ async def _run(
     log, said, line = new_log(run, f"{wp_id}-{purpose}"), Tail(), shlex.join(command)
     limits = Limits(run.settings.check_timeout_seconds, max_log_mib=run.settings.max_log_mb)
     who = f"the {purpose} `{line}` of {wp_id}"
-    environ = {**run.agents.environ, RUN_MARKER: run.run_id}
+    environ = {**run.agents.environ, **run.traces.environ(wp_id), RUN_MARKER: run.run_id}
     spec = Command(
         command,
         workspace.path,

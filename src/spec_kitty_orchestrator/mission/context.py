@@ -24,7 +24,9 @@ from ..host.notes import Notes
 from ..processes.agent_process import RunAgent
 from ..report.events import Notice
 from ..report.stream import EventStream
+from ..report.untraced import Untraced
 from ..settings.values import Settings
+from ..walls.around import Walls
 from .agent_pool import AgentPool
 from .budget import Budget
 from .claims import Claims
@@ -80,7 +82,9 @@ class RunContext:
         wanted: the work packages that are asked for; None: all.
         merge: the last merge of the mission that was begun, by this run or one before it.
         note_merge: keeps that.
+        walls: what is put around the agents.
         left: what nobody could end of what was started beside the attempts, each as "pid name".
+        traces: where what happens is sent as spans, or nothing.
         prepared: the workspaces in which `setup:` has been run; `left_by_setup`: what it must not leave.
         jitter: a number between 0 and 1, to spread retries apart.
         nonce: a word that nobody can guess, for review references.
@@ -105,11 +109,13 @@ class RunContext:
     wanted: frozenset[str] | None = None
     merge: Callable[[], MergeRecord | None] = lambda: None
     note_merge: Callable[[MergeRecord], None] = lambda _: None
+    walls: Walls = field(factory=Walls)
     turns: Turns = field(factory=Turns)
     left: list[str] = field(factory=list)
     prepared: set[Path] = field(factory=set)
     left_by_setup: dict[Path, set[str]] = field(factory=dict)
     claims: Claims = field(factory=Claims)
+    traces: Untraced = field(factory=Untraced)
     jitter: Callable[[], float] = random.random
     nonce: Callable[[], str] = lambda: secrets.token_hex(4)
     new_session_id: Callable[[], str] = lambda: str(uuid.uuid4())

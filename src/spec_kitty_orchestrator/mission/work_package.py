@@ -85,6 +85,7 @@ class WorkPackage:
             return Outcome(Ended.NO_AGENT, self.standing.lane, str(nobody))
 
     async def _work(self, bench: Workbench) -> Outcome:
+        await bench.introduce()
         await bench.prepare()
         if self.standing.lane is not Lane.IN_PROGRESS and self.record.finished_by is not None:
             self._handed_over(self.record.finished_by)  # that the host had heard of it was not known

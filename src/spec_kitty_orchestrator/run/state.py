@@ -51,6 +51,7 @@ class RunState:
         paused_since: when a person paused it; None while it is not paused.
         left: what nobody could end beside what the attempts left, each as "pid name".
         resting: agents at their limit, and until when; it is their account's, whatever the mission.
+        traceparent: the span of its last start that was traced, as the W3C writes it.
     """
 
     run_id: str
@@ -68,6 +69,7 @@ class RunState:
     paused_since: str | None = None
     left: list[str] = field(factory=list)
     resting: dict[str, Rest] = field(factory=dict)
+    traceparent: str = ""
     work_packages: dict[str, WpRecord] = field(factory=dict)
     schema_version: Literal[2] = field(default=2, metadata=ALWAYS_SENT)
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from attrs import asdict, evolve, field, frozen
 
 from ..agents.custom import CustomAgent
-from ..agents.spec import AgentSettings
+from ..agents.spec import AgentSettings, Wall
 from ..host.contract.lanes import Lane
 
 DEFAULT_AGENT = "claude-code"
@@ -73,6 +73,26 @@ class PolicyModes:
 
 
 @frozen
+class SandboxSettings:
+    """`sandbox:` what is put around agents, and what it leaves open. Paths are absolute, or begin with `~/`.
+
+    Attributes:
+        use: off, bwrap or srt; `agents.settings.<id>.sandbox` says otherwise for one agent.
+        writable: folders that implementers may write to, beside what the work and the agent's own CLI need.
+        hidden: files and folders that no agent may read; those that do not exist are none.
+        allowed_domains: whom agents may talk to beside their model, with srt.
+    """
+
+    use: Wall = Wall.OFF
+    writable: tuple[str, ...] = ()
+    hidden: tuple[str, ...] = (
+        *("~/.ssh", "~/.aws", "~/.gnupg", "~/.config/gh"),
+        *("~/.kube", "~/.docker", "~/.netrc"),
+    )
+    allowed_domains: tuple[str, ...] = ()
+
+
+@frozen
 class HostSettings:
     """`host:` which host, and how many seconds one of its calls may take."""
 
@@ -111,6 +131,7 @@ class Settings:
         wait_for_people: whether a run goes on waiting where only a person can move something.
         on_attention: commands that are run when something needs a person; `on_finish`: when a run ends.
         allow_sleep: whether the machine may fall asleep while a run is at work.
+        otel: whether traces are sent; None: when OpenTelemetry's own variables ask for them.
     """
 
     max_concurrent_wps: int = 4
@@ -128,10 +149,17 @@ class Settings:
     on_attention: tuple[tuple[str, ...], ...] = ()
     on_finish: tuple[tuple[str, ...], ...] = ()
     allow_sleep: bool = False
+    otel: bool | None = None
     agents: AgentChoice = AgentChoice()
     merge: MergeSettings = MergeSettings()
     policy: PolicyModes = PolicyModes()
+    sandbox: SandboxSettings = SandboxSettings()
     host: HostSettings = HostSettings()
+
+    def of_agent(self, agent_id: str) -> AgentSettings:
+        """What is set for one agent, with what is put around it filled in."""
+        own = self.agents.settings.get(agent_id, AgentSettings())
+        return evolve(own, sandbox=own.sandbox or self.sandbox.use)
 
 
 @frozen

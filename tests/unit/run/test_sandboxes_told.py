@@ -7,7 +7,8 @@ from pathlib import Path
 from spec_kitty_orchestrator.host.client import HostClient
 from spec_kitty_orchestrator.host.contract.payloads import MissionState
 from spec_kitty_orchestrator.host.program import HostEndpoint
-from spec_kitty_orchestrator.run import doctor
+from spec_kitty_orchestrator.run.doctor.agents import sandboxes
+from spec_kitty_orchestrator.run.doctor.findings import Case
 from spec_kitty_orchestrator.run.opening import Opened, Request, named_agents
 from spec_kitty_orchestrator.run.plan import plan_lines
 from spec_kitty_orchestrator.settings.values import AgentChoice, Settings
@@ -19,7 +20,7 @@ def _agents(tmp_path: Path):  # type: ignore[no-untyped-def]
     for name in ("claude", "codex"):
         (tmp_path / name).write_text("#!/bin/sh\n")
         (tmp_path / name).chmod(0o755)
-    return named_agents(CHOICE, {"PATH": str(tmp_path)})
+    return named_agents(Settings(agents=CHOICE), {"PATH": str(tmp_path)})
 
 
 def test_the_dry_run_says_of_each_agent_whether_a_sandbox_holds_it(tmp_path: Path) -> None:
@@ -33,13 +34,13 @@ def test_the_dry_run_says_of_each_agent_whether_a_sandbox_holds_it(tmp_path: Pat
     told = [line.strip() for line in plan_lines(opened) if "sandbox" in line and "<" not in line]
     assert told == [
         "(no sandbox holds it)",
-        "(held by a sandbox: workspace_write)",
-        "(held by a sandbox: read_only)",
+        "(held by a sandbox of its own: workspace_write)",
+        "(held by a sandbox of its own: read_only)",
     ]
 
 
-def test_the_doctor_says_it_too(tmp_path: Path) -> None:
-    found = doctor._sandboxes(CHOICE, _agents(tmp_path))
+async def test_the_doctor_says_it_too(tmp_path: Path) -> None:
+    (found,) = await sandboxes(Case({}, tmp_path, Settings(agents=CHOICE), _agents(tmp_path)))
     assert found.found == (
         "claude-code none (implementation), codex workspace_write (implementation), codex read_only (review)"
     )
