@@ -89,6 +89,8 @@ class Arena:
     count: int = 0
     is_init: bool = False
     """This process reaps what falls to it, as init would, because the test kills who would have reaped it."""
+    arrange: Callable[[Launch], Launch] = lambda launch: launch
+    """What is done to each before it is used."""
 
     def launch(self, mode: str, *more: str, grace: float = GRACE, **limits: Any) -> Launch:
         self.count += 1
@@ -102,9 +104,8 @@ class Arena:
             grace=grace,
         )
         log = self.folder / f"{self.count}.log"
-        return Launch(
-            command, log, evolve(Limits(timeout=PATIENCE, exit_deadline=0.3, drain=PATIENCE), **limits)
-        )
+        limits_now = evolve(Limits(timeout=PATIENCE, exit_deadline=0.3, drain=PATIENCE), **limits)
+        return self.arrange(Launch(command, log, limits_now))
 
     def left(self) -> list[str]:
         """What is running or a zombie in this arena."""

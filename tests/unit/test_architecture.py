@@ -18,13 +18,14 @@ PACKAGE = ROOT.name
 VALUES_AND_SERVICES = {"settings", "host", "agents", "processes", "errors"}
 USES = {
     "cli": {"run", "demo", "report", *VALUES_AND_SERVICES},
-    "run": {"mission", "report", "converter", *VALUES_AND_SERVICES},
-    "mission": {"report", "worktree", *VALUES_AND_SERVICES},
+    "run": {"mission", "report", "converter", "walls", *VALUES_AND_SERVICES},
+    "mission": {"report", "worktree", "walls", *VALUES_AND_SERVICES},
+    "walls": VALUES_AND_SERVICES,
     "settings": {"host", "agents", "converter", "errors"},
     "host": {"processes", "report", "converter", "errors"},
     "agents": {"host", "processes", "errors"},
     "processes": {"errors"},
-    "report": set(),
+    "report": {"converter"},
     "worktree": set(),
     "demo": {"errors"},
     "converter": set(),
@@ -47,9 +48,12 @@ WRITES_FILES = {
     "mission.checks": "the folder of its logs",
     "mission.bugs": "a traceback, for a report",
     "processes.attempt_log": "an attempt's log",
+    "report.page": "the report of a run, beside its events",
     "report.stream": "events.jsonl",
     "run.lock": "the lock",
     "run.state": "the run state",
+    "walls.around": "folders that an agent's CLI, or git, would make by itself",
+    "walls.trial": "a place for canaries, in the temporary folder",
     "run.taking_up": "the folder that another mission's run is kept in",
 }
 OPENS_NO_FILE = {"processes._keeper"}
@@ -72,17 +76,32 @@ WITHOUT_EFFECTS = (
     "mission.verdict",
     "processes.bounds",
     "processes.ending",
+    "report.chapters",
+    "report.composing",
+    "report.document",
+    "report.drawing",
+    "report.figures",
+    "report.harmless",
+    "report.phases",
+    "report.schema",
+    "report.story",
+    "report.text",
     "report.totals",
+    "report.wp_story",
     "settings.checks",
     "settings.values",
+    "settings.walls",
+    "walls.bwrap",
+    "walls.srt",
     "worktree.rules",
 )
 ACTS_ALL_THE_SAME = {
     "agents.__init__": {"os", "shutil"},  # where an agent's program is
     "agents.probe": {"trio"},  # which version it says it has
 }
-USES_THREADS = {"report.outlet", "report.board", "run.stopping"}
+USES_THREADS = {"report.outlet", "run.stopping"}
 """What may block for ever is done there; all else is one thread's."""
+TRACED = {"report.collector", "report.traces"}
 USES_TRIO = {
     "agents": {"probe"},
     "cli": {"abort", "agents", "doctor"},
@@ -101,7 +120,11 @@ USES_TRIO = {
         "workbench",
     },
     "processes": {"agent_process", "attempt_log", "keeper", "orphans"},
-    "run": {"clock", "doctor.examination", "doctor.keeper", "opening", "session", "stopping", "writer"},
+    "run": {
+        *("clock", "doctor.examination", "doctor.keeper", "leaving", "opening"),
+        *("session", "stopping", "tracing", "writer"),
+    },
+    "walls": {"trial"},
 }
 
 EFFECTS = {
@@ -137,7 +160,10 @@ WRITING_CALLS = {
 }
 WRITING_FLAGS = {"O_WRONLY", "O_RDWR", "O_CREAT"}
 
-HEAVY = {"trio", "cattrs", "dulwich", "rich", "ruamel", "psutil", "filelock", "pytest"}
+HEAVY = {
+    *("trio", "jinja2", "cattrs", "dulwich", "rich", "ruamel", "psutil", "filelock", "pytest"),
+    "opentelemetry",
+}
 MOST_LINES = 300
 
 
@@ -299,6 +325,20 @@ def test_trio_is_used_where_the_table_says() -> None:
 
 def test_threads_are_used_where_the_table_says() -> None:
     assert {name for name in MODULES if "threading" in imports(name, MODULES[name])} == USES_THREADS
+
+
+def test_opentelemetry_is_used_in_two_modules_which_nobody_loads_before_traces_are_asked_for() -> None:
+    """It is an extra: whatever loads these at once would not load without it."""
+    tops = {name: {full.split(".")[0] for full in imports(name, tree)} for name, tree in MODULES.items()}
+    assert {name for name, used in tops.items() if "opentelemetry" in used} == TRACED
+    at_once = {
+        name: ast.Module(body=[node for node in tree.body if is_import(node)], type_ignores=[])
+        for name, tree in MODULES.items()
+    }
+    loaded = {
+        (name, full.removeprefix(f"{PACKAGE}.")) for name in MODULES for full in imports(name, at_once[name])
+    }
+    assert {name for name, other in loaded if other in TRACED} <= TRACED
 
 
 @pytest.mark.parametrize("name", [name for name in MODULES if package_of(name) == "cli"])

@@ -67,7 +67,8 @@ def _classes() -> list[type]:
     from spec_kitty_orchestrator.agents.spec import AgentSettings
     from spec_kitty_orchestrator.settings import values
 
-    return [Settings, values.AgentChoice, values.PolicyModes, values.HostSettings, CustomAgent, AgentSettings]
+    ours = (values.AgentChoice, values.PolicyModes, values.HostSettings, values.SandboxSettings)
+    return [Settings, *ours, CustomAgent, AgentSettings]
 
 
 def test_the_wrong_configuration_is_refused_with_these_words(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ a failure stands the capture that they come from. No command line holds a flag t
 
 from __future__ import annotations
 
+from . import dialects, homes
 from .opencode import KILOCODE, OPENCODE
 from .places import At, at
 from .review_rules import GEMINI_POLICY, PI_EXTENSION, each
@@ -37,6 +38,7 @@ def _result_output(
         errors=(ErrorAt(failed, status="api_error_status", code="subtype"), *errors),
         complete=(at(type="result"),),
         status_pattern=status_pattern,
+        steps=dialects.CLAUDE,
     )
 
 
@@ -71,7 +73,7 @@ CLAUDE_CODE = AgentSpec("claude-code", "anthropic", ("claude",),
         begin=("--session-id", "$session"), resume=("--resume", "$session"),
         lost=r"\bNo conversation found with session ID\b", counts_whole=frozenset({"cost_usd"}),
     ),
-    read_only_review=True, reports_cost=True, verified="2.1.330",
+    home=homes.CLAUDE_CODE, read_only_review=True, reports_cost=True, verified="2.1.330",
     cost_limit_args=("--max-budget-usd", "$max_cost_usd"),
 )  # fmt: skip
 
@@ -89,7 +91,7 @@ CODEX = AgentSpec("codex", "openai", ("codex",),
     # What a person once allowed by a rule would run outside of the sandbox, in both roles.
     review=RoleCommand("exec --json --ignore-rules --sandbox read-only", last=("-",)),
     output=Output(
-        OutputFormat.JSONL,
+        OutputFormat.JSONL, steps=dialects.CODEX,
         final=at("item.text", type="item.completed", item__type="agent_message"),
         session=at("thread_id", type="thread.started"),
         input_tokens=at("usage.input_tokens", type="turn.completed"),
@@ -112,7 +114,7 @@ CODEX = AgentSpec("codex", "openai", ("codex",),
         lost=r"\bthread/resume failed\b|\bno rollout found for thread id\b|\bfailed to read thread\b",
         counts_whole=TOKENS,
     ),
-    read_only_review=True, verified="0.169.0", note="sandboxed by the system in both roles",
+    home=homes.CODEX, read_only_review=True, verified="0.169.0", note="sandboxed by the system in both roles",
     confined={Role.IMPLEMENTATION: "workspace_write", Role.REVIEW: "read_only"},
     unconfined_by=r"sandbox|permissions(?!\.spec-kitty\.network\.)|danger|bypass|add-dir|approv|trust"
     r"|writable_roots|^--?(s|C|cd|worktree)\b",
@@ -128,7 +130,7 @@ COPILOT = AgentSpec("copilot", "github", ("copilot",),
         " --output-format json --no-color --no-auto-update"
     ),
     output=Output(
-        OutputFormat.JSONL,
+        OutputFormat.JSONL, steps=dialects.COPILOT,
         final=at("data.content", type="assistant.message"),
         session=at("sessionId", type="result"),
         errors=(ErrorAt(at("data.message", type="session.error"), "data.statusCode", "data.errorType"),),
@@ -143,6 +145,7 @@ COPILOT = AgentSpec("copilot", "github", ("copilot",),
         begin=("--session-id", "$session"), resume=("--resume=$session",),
         lost=r"\bNo session, task, or name matched\b",
     ),
+    home=homes.COPILOT,
     read_only_review=True, verified="1.0.102", note="a reviewer could still write with git diff --output",
 )  # fmt: skip
 
@@ -159,7 +162,7 @@ GEMINI = AgentSpec("gemini", "google", ("gemini",),
         widens=("--skip-trust",),
     ),
     output=Output(
-        OutputFormat.JSONL,
+        OutputFormat.JSONL, steps=dialects.GEMINI,
         final=at("content", type="message", role="assistant"),
         final_adds=True,
         session=at("session_id"),
@@ -178,7 +181,7 @@ GEMINI = AgentSpec("gemini", "google", ("gemini",),
         (AUTH, r"^Please set an Auth method\b"),  # noauth
         (RATE_LIMIT, r"\bYou have exhausted your (daily quota|capacity)\b"),  # http429-quota
     ),
-    read_only_review=True, verified="0.61.0",
+    home=homes.GEMINI, read_only_review=True, verified="0.61.0",
     note="its shell hides your global git settings: set user.name and user.email in the repository",
 )  # fmt: skip
 
@@ -202,6 +205,7 @@ QWEN = AgentSpec("qwen", "alibaba", ("qwen",),
         begin=("--session-id", "$session"), resume=("--resume", "$session"),
         lost=r"\bNo saved session found with ID\b", counts_whole=TOKENS,
     ),
+    home=homes.QWEN,
     read_only_review=True, verified="0.24.4", note="a reviewer could still write with git diff --output",
 )  # fmt: skip
 
@@ -220,6 +224,7 @@ AUGMENT = AgentSpec("augment", "augment", ("auggie",),
     sessions=Sessions(  # it tells the id at its end
         resume=("--resume", "$session"), lost=r"\bFailed to (?:resume|read) session\b",
     ),
+    home=homes.AUGMENT,
     read_only_review=True, verified="0.36.0", note="a reviewer has no shell: it sees the files, not the diff",
 )  # fmt: skip
 
@@ -228,7 +233,7 @@ CURSOR = AgentSpec("cursor", "cursor", ("cursor-agent",),
     review=RoleCommand("-p --mode ask --trust --output-format json", widens=("--trust",)),
     output=_result_output(OutputFormat.JSON),
     failure_words=((RATE_LIMIT, r"\bYou've hit your usage limit\b"),),  # documentation
-    read_only_review=True, note="from its documentation only: never run by us",
+    home=homes.CURSOR, read_only_review=True, note="from its documentation only: never run by us",
 )  # fmt: skip
 
 
@@ -244,11 +249,10 @@ PI = AgentSpec("pi", "pi", ("pi",),
     ),
     output=Output(
         # Its exit status is 0 whatever the API answers: only the stop reason of the last turn tells.
-        OutputFormat.JSONL,
+        OutputFormat.JSONL, steps=dialects.PI,
         final=_pi("message.content", message__stopReason="stop"),
         session=at("id", type="session"),
-        input_tokens=_pi("message.usage.input"),
-        output_tokens=_pi("message.usage.output"),
+        input_tokens=_pi("message.usage.input"), output_tokens=_pi("message.usage.output"),
         cost_usd=_pi("message.usage.cost.total"),
         usage_adds=True,
         errors=(ErrorAt(_pi("message.errorMessage", message__stopReason="error")),),
@@ -264,7 +268,7 @@ PI = AgentSpec("pi", "pi", ("pi",),
         without=("--no-session",), begin=("--session-id", "$session"), resume=("--session", "$session"),
         lost=r"\bNo session found matching\b|\bSession found in different project\b",
     ),
-    read_only_review=True, reports_cost=True, tells_cost_midway=True, verified="0.87.1",
+    home=homes.PI, read_only_review=True, reports_cost=True, tells_cost_midway=True, verified="0.87.1",
 )  # fmt: skip
 
 LETTA = AgentSpec("letta", "letta", ("letta",),
@@ -290,7 +294,7 @@ LETTA = AgentSpec("letta", "letta", ("letta",),
         lost=r"\bConversation \S+ not found\b",
     ),
     read_only_review=True, verified="0.25.9", note="leaves a .letta folder in the workspace",
-    litter=(".letta/",),
+    home=homes.LETTA, litter=(".letta/",),
 )  # fmt: skip
 
 ALL = (CLAUDE_CODE, CODEX, COPILOT, GEMINI, QWEN, OPENCODE, KILOCODE, AUGMENT, CURSOR, PI, LETTA)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from . import dialects, homes
 from .places import at
 from .review_rules import OPENCODE_PERMISSION
 from .sessions import Sessions
@@ -23,6 +24,7 @@ _OPENCODE_OUTPUT = Output(
         ),
     ),
     complete=(at(type="step_finish", part__reason="stop"),),
+    steps=dialects.OPENCODE,
 )
 _OPENCODE_WORDS = (
     (FailureKind.NETWORK, r"^Cannot connect to API\b"),  # noauth
@@ -40,7 +42,7 @@ OPENCODE = AgentSpec("opencode", "opencode", ("opencode",),
     ),
     output=_OPENCODE_OUTPUT,
     failure_words=_OPENCODE_WORDS,
-    sessions=_SESSIONS,
+    sessions=_SESSIONS, home=homes.OPENCODE,
     read_only_review=True, reports_cost=True, tells_cost_midway=True, verified="1.18.33",
     note="start it once by hand first: several cold starts at the same time can fail",
 )  # fmt: skip
@@ -50,7 +52,7 @@ KILOCODE = AgentSpec("kilocode", "kilocode", ("kilo", "kilocode"),
     review=RoleCommand("run --agent plan --format json"),
     output=_OPENCODE_OUTPUT,
     failure_words=_OPENCODE_WORDS,
-    sessions=_SESSIONS,
+    sessions=_SESSIONS, home=homes.KILOCODE,
     read_only_review=True, reports_cost=True, tells_cost_midway=True, verified="7.7.7",
     note="starts slowly (up to 45 s)", litter=(".kilo/",),
 )  # fmt: skip

@@ -9,8 +9,10 @@ from types import MappingProxyType
 
 from attrs import field, frozen
 
+from .homes import Home
 from .places import NOWHERE, At
 from .sessions import Sessions
+from .speech import EventAt
 
 NOTHING: Mapping[str, str] = MappingProxyType({})
 
@@ -20,6 +22,14 @@ class Role(str, enum.Enum):
 
     IMPLEMENTATION = "implementation"
     REVIEW = "review"
+
+
+class Wall(str, enum.Enum):
+    """What is put around an agent; the value is the word in the settings."""
+
+    OFF = "off"
+    BWRAP = "bwrap"
+    SRT = "srt"
 
 
 class FailureKind(str, enum.Enum):
@@ -76,6 +86,7 @@ class Output:
         final_adds: the final text comes in pieces, one event after the other.
         usage_adds: the figures stand on each step and are summed, rather than once at the end.
         status_pattern: finds the HTTP status in an error's message, for agents that put it nowhere else.
+        steps: what its events say, for people; see `steps.py`.
     """
 
     format: OutputFormat
@@ -89,6 +100,7 @@ class Output:
     errors: tuple[ErrorAt, ...] = ()
     complete: tuple[At, ...] = ()
     status_pattern: str | None = None
+    steps: tuple[EventAt, ...] = ()
 
 
 def _words(args: str | tuple[str, ...]) -> tuple[str, ...]:
@@ -144,6 +156,7 @@ class AgentSpec:
         litter: paths in the workspace that the CLI leaves by itself, whatever it was asked to do; folders
             end with a slash. Empty folders are none (codex leaves some): git does not see them, and a
             project may keep such a folder of its own.
+        home: what it keeps outside of a workspace, and whom it talks to: what walls must leave open.
         sessions: how its own session is gone on with; None: it always begins a new one.
         verified: the version that these facts were measured on; empty when from documentation only.
         note: one line for a reader: what is special about it.
@@ -167,6 +180,7 @@ class AgentSpec:
     confined: Mapping[Role, str] = field(factory=dict)
     unconfined_by: str | None = None
     litter: tuple[str, ...] = ()
+    home: Home = field(factory=Home)
     sessions: Sessions | None = None
     verified: str = ""
     note: str = ""
@@ -183,10 +197,15 @@ class AgentSpec:
 
 @frozen
 class AgentSettings:
-    """What the user sets for one agent under `agents.settings.<id>`."""
+    """What the user sets for one agent under `agents.settings.<id>`.
+
+    Attributes:
+        sandbox: what is put around it; None: what the settings say of all.
+    """
 
     model: str | None = None
     extra_args: tuple[str, ...] = ()
     env: Mapping[str, str] = field(default=NOTHING, repr=False)  # may hold secrets
     timeout_seconds: float | None = None
     max_cost_usd: float | None = None
+    sandbox: Wall | None = None

@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib
 import io
 import os
-import select
 import signal
 import sys
 import tempfile
@@ -19,13 +18,18 @@ import click
 
 from .. import __version__
 from ..errors import ExitCode, UsageError, find_known
-from .output import error_facts, is_json_asked, say_json
+from .output import error_facts, is_json_asked, say_json, stdout_is_gone
 
 COMMANDS = {
     "orchestrate": "orchestrate:orchestrate_command",
     "resume": "resume:resume_command",
     "retry": "retry:retry_command",
     "status": "status:status_command",
+    "logs": "logs:logs_command",
+    "report": "report:report_command",
+    "pause": "pause:pause_command",
+    "unpause": "unpause:unpause_command",
+    "stop": "stop:stop_command",
     "abort": "abort:abort_command",
     "init": "init:init_command",
     "config": "config:config_command",
@@ -83,18 +87,11 @@ def _reader_may_leave() -> Iterator[None]:
     try:
         yield
     except BrokenPipeError as broken:
-        raise (ReaderLeft() if _stdout_is_gone() else RuntimeError("a pipe broke")) from broken
+        raise (ReaderLeft() if stdout_is_gone() else RuntimeError("a pipe broke")) from broken
     except SystemExit as ended:  # of rich, which has let go of stdout
         if isinstance(ended.__context__, BrokenPipeError):
             raise ReaderLeft from ended
         raise
-
-
-def _stdout_is_gone() -> bool:
-    """Whether nobody can read what is written to stdout any more."""
-    watch = select.poll()
-    watch.register(sys.stdout.fileno(), select.POLLOUT)
-    return any(seen & (select.POLLERR | select.POLLHUP) for _, seen in watch.poll(0))
 
 
 @click.group(cls=LazyGroup, epilog=EXIT_CODES, context_settings={"help_option_names": ["-h", "--help"]})

@@ -7,6 +7,8 @@ even the exit code. An object has the version of its schema, also when the comma
 from __future__ import annotations
 
 import json
+import select
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 
 import click
@@ -53,3 +55,16 @@ def _print(text: str) -> None:
 
     if text:
         heard_or_not(lambda: click.echo(text))
+
+
+def stdout_is_gone() -> bool:
+    """Whether nobody can read what is written to stdout any more."""
+    watch = select.poll()
+    watch.register(sys.stdout.fileno(), select.POLLOUT)
+    return any(seen & (select.POLLERR | select.POLLHUP) for _, seen in watch.poll(0))
+
+
+def end_with_the_reader() -> None:
+    """For a command that waits: raises BrokenPipeError, as writing would, when the reader has gone away."""
+    if stdout_is_gone():
+        raise BrokenPipeError

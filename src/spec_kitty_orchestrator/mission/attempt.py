@@ -13,7 +13,7 @@ from ..agents.agent import Agent
 from ..agents.continued import newest, own_usage
 from ..agents.failure import Failure
 from ..agents.sessions import InSession
-from ..agents.spec import FailureKind, Role
+from ..agents.spec import FailureKind, Role, Wall
 from ..agents.transcript import Transcript, TranscriptReader, Usage
 from ..errors import OrchestratorError
 from ..host.workspace import Workspace
@@ -23,9 +23,11 @@ from ..processes.ending import Ending
 from ..processes.identity import ProcessIdentity
 from ..processes.keeper import Command
 from ..processes.orphans import RUN_MARKER
-from ..processes.starting import ProgramMissing
+from ..processes.starting import CommandNotStarted, ProgramMissing
 from ..report.events import AttemptEnded, AttemptStarted, ProcessesLeft, ProcessesSwept
 from ..report.times import utc_now
+from ..walls.around import not_put_up
+from ..walls.enclosure import Occupant
 from .context import RunContext
 from .records import INTERRUPTED, SUCCEEDED, AttemptRecord
 from .sessions import KeptSession
@@ -64,13 +66,14 @@ async def run_attempt(run: RunContext, attempt: Attempt) -> AttemptResult:
 
     Raises:
         BudgetSpent: the run's budget is spent.
+        Paused: the run is paused.
         LogNotWritten: the log, or a file that the agent is given, cannot be written.
         CommandNotStarted: it could not be started, and the agent is not to blame. None of these
             spends anything.
         trio.Cancelled: the run, or this work package, is being stopped; the agent is gone by then, and
             the attempt is recorded as interrupted, which spends nothing.
     """
-    run.budget.check()  # what was done since the agent was chosen took its time
+    run.check_may_begin()  # what was done since the agent was chosen took its time
     record = _open_record(run, attempt)
     reader = attempt.agent.open_reader(partial(_note_session, run, attempt, record))
     started = trio.current_time()
@@ -118,6 +121,8 @@ async def _run(
         return AttemptResult(reader.finish(), Failure(FailureKind.NOT_INSTALLED, problem.message))
     record.seconds, record.swept, record.left = ending.seconds, ending.swept, ending.left
     transcript = await _finish(reader)
+    if run.walls.of(agent) is not Wall.OFF and (complaint := not_put_up(ending, transcript.stderr)):
+        raise CommandNotStarted(f"{agent.agent_id}: its sandbox could not be put up: {complaint}")
     failure = agent.judge(ending, transcript, attempt.in_session)
     if failure is None or failure.kind is FailureKind.ATTEMPT_LIMIT:
         run.pool.worked(agent.agent_id)
@@ -134,18 +139,21 @@ async def _finish(reader: TranscriptReader) -> Transcript:
 
 
 def _command(run: RunContext, attempt: Attempt, log: Path) -> Command:
-    """The command of an attempt, with the files that it reads written."""
-    folder = log.parent / log.stem
-    line = attempt.agent.command_line(attempt.role, attempt.workspace, folder, attempt.in_session)
-    prompt_file = log.with_suffix(".prompt.md")
-    for path, text in {prompt_file: attempt.prompt, **line.files}.items():
-        _write_private(path, text)
-    environ = run.agents.environ
+    """The command of an attempt, behind its wall, with the files that it reads written."""
+    folder, workspace = log.parent / log.stem, attempt.workspace
+    line = attempt.agent.command_line(attempt.role, workspace, folder, attempt.in_session)
+    environ = {**run.agents.environ, **run.traces.environ(attempt.wp_id)}
     search = (environ.get("PATH", os.defpath), str(run.host.endpoint.binary.parent))
+    env = {**environ, "PATH": os.pathsep.join(search), **line.env, RUN_MARKER: run.run_id}
+    inside = Occupant(attempt.agent, attempt.role, workspace, folder, env)
+    walled = run.walls.around(inside, line.argv)
+    prompt_file = log.with_suffix(".prompt.md")
+    for path, text in {prompt_file: attempt.prompt, **line.files, **walled.files}.items():
+        _write_private(path, text)
     return Command(
-        argv=line.argv,
-        cwd=attempt.workspace.path,
-        env={**environ, "PATH": os.pathsep.join(search), **line.env, RUN_MARKER: run.run_id},
+        argv=walled.argv,
+        cwd=walled.cwd,
+        env=env,
         stdin=prompt_file,
         grace=run.settings.grace_seconds,
         kill_now=run.agents.kill_now,
@@ -213,7 +221,8 @@ def _close_record(run: RunContext, wp_id: str, record: AttemptRecord) -> None:
     assert record.seconds is not None
     run.save(wp_id)
     what = (record.role.value, record.agent, record.number, record.outcome, record.message)
-    run.events.emit(AttemptEnded(wp_id, *what, round(record.seconds, 3), **asdict(record.usage)))
+    usage, session = asdict(record.usage), record.session_id
+    run.events.emit(AttemptEnded(wp_id, *what, round(record.seconds, 3), **usage, session_id=session))
     if record.swept:
         run.events.emit(ProcessesSwept(wp_id, record.agent, record.swept))
     if record.left:

@@ -13,7 +13,7 @@ from ..agents import find_binary
 from ..agents.agent import Agent
 from ..agents.custom import known_agents
 from ..agents.names import agent_of, model_of
-from ..agents.spec import AgentSettings, AgentSpec
+from ..agents.spec import AgentSpec
 from ..errors import NoAgentCanWork, OrchestratorError, UsageError
 from ..host.client import HostClient
 from ..host.contract.payloads import MissionState
@@ -26,13 +26,16 @@ from ..processes.agent_process import RunAgent
 from ..processes.open_files import most_open_files, open_files_for
 from ..settings.cast import Part, parts
 from ..settings.loading import load_settings
-from ..settings.values import AgentChoice, Asked, Flags, Settings
+from ..settings.values import Asked, Flags, Settings
+from ..walls.around import Walls
+from ..walls.trial import check_walls
 from .asking import (
     check_asked_agent,
     check_asked_work_packages,
     check_named_work_packages,
     wanted_of,
 )
+from .tracing import check_traces
 
 KITTIFY = ".kittify"
 
@@ -43,6 +46,8 @@ class Request:
 
     Attributes:
         asked: of single work packages; and `agents`, who may be asked for some beside those of the settings.
+        plain: show lines, not a board.
+        events: print the events on stdout, as they are in their file; all for people goes to stderr.
     """
 
     mission: str
@@ -52,6 +57,8 @@ class Request:
     environ: Mapping[str, str] = field(factory=lambda: dict(os.environ))
     asked: Asked = field(factory=Asked)
     agents: tuple[str, ...] = ()
+    plain: bool = False
+    events: bool = False
 
 
 @frozen
@@ -74,6 +81,11 @@ class Opened:
     def shortcoming(self) -> str:
         """What this host cannot do for this mission; nothing if it can do all."""
         return shortcoming(self.contract, self.mission)
+
+    @property
+    def walls(self) -> Walls:
+        """What is put around the agents."""
+        return Walls(self.settings.sandbox, self.request.repo_root)
 
     def agent_kit(self, start: RunAgent, kill_now: trio.Event) -> AgentKit:
         """The agents, and how one is started."""
@@ -117,12 +129,14 @@ async def check_everything(request: Request) -> Opened:
     """
     settings = load_settings(request.repo_root / KITTIFY, request.environ, request.flags)
     check_open_files(settings.max_concurrent_wps)
-    agents = named_agents(settings.agents, request.environ, (*request.agents, request.asked.agent))
+    check_traces(settings.otel, request.environ)
+    agents = named_agents(settings, request.environ, (*request.agents, request.asked.agent))
     check_asked_agent(request.asked, settings, agents)
     for part in parts(settings.agents):
         check_part(part, agents)
         for agent in part.names:
             policy_for(agents[agent], part.role)
+    await check_walls(Walls(settings.sandbox, request.repo_root), agents, request.environ)
     await check_merge(settings, request.repo_root)
     binary = find_host_binary(settings.host.binary, request.environ)
     endpoint = HostEndpoint(binary, request.repo_root, settings.host.timeout_seconds, request.environ)
@@ -185,19 +199,19 @@ def check_open_files(agents: int) -> None:
 
 
 def named_agents(
-    choice: AgentChoice, environ: Mapping[str, str], also: tuple[str | None, ...] = ()
+    settings: Settings, environ: Mapping[str, str], also: tuple[str | None, ...] = ()
 ) -> dict[str, Agent]:
     """The agents that the settings name, and those of `also` that are known, by id, as they are here."""
-    known = known_agents(choice.custom)
+    known = known_agents(settings.agents.custom)
     asked = (each for each in also if each is not None and agent_of(each) in known)
-    named = dict.fromkeys((*(name for part in parts(choice) for name in part.names), *asked))
-    return {name: _agent(known[agent_of(name)], name, choice, environ) for name in named}
+    named = dict.fromkeys((*(name for part in parts(settings.agents) for name in part.names), *asked))
+    return {name: _agent(known[agent_of(name)], name, settings, environ) for name in named}
 
 
-def _agent(spec: AgentSpec, name: str, choice: AgentChoice, environ: Mapping[str, str]) -> Agent:
-    settings = choice.settings.get(spec.agent_id, AgentSettings())
-    settings = evolve(settings, model=model_of(name) or settings.model)
-    return Agent(spec, find_binary(spec, environ), settings, name)
+def _agent(spec: AgentSpec, name: str, settings: Settings, environ: Mapping[str, str]) -> Agent:
+    own = settings.of_agent(spec.agent_id)
+    own = evolve(own, model=model_of(name) or own.model)
+    return Agent(spec, find_binary(spec, environ), own, name)
 
 
 def check_part(part: Part, agents: Mapping[str, Agent]) -> None:

@@ -8,13 +8,15 @@ from pathlib import Path
 
 from ..agents.agent import Agent
 from ..agents.enforced import enforced_modes
-from ..agents.spec import Role
+from ..agents.spec import Role, Wall
 from ..host.contract.payloads import MissionState, WorkPackageState
 from ..host.workspace import Workspace
 from ..report.totals import dollars
+from ..report.untraced import without_password
 from ..settings.cast import parts
 from ..settings.values import Settings
 from .opening import Opened
+from .tracing import plan_traces
 
 SOME_WORKSPACE = Workspace(
     path=Path("WORKSPACE"),
@@ -56,6 +58,7 @@ def plan_lines(opened: Opened) -> Iterator[str]:
         into = merge.target or "the branch that is checked out"
         pushed = " and pushed" if merge.push else ""
         yield f"Once accepted it is merged into {into} ({merge.strategy}){pushed}"
+    yield from trace_lines(opened)
     yield "Nothing was changed."
 
 
@@ -80,6 +83,15 @@ def cost_not_told(agents: Mapping[str, Agent]) -> str:
     return f"max_cost_usd: no cost is told by {', '.join(silent)}: what they spend does not count"
 
 
+def trace_lines(opened: Opened) -> Iterator[str]:
+    """Where traces would go, if anybody asks for them."""
+    traces = plan_traces(opened.settings.otel, opened.request.environ)
+    if traces.problem:
+        yield f"Traces: none, although {traces.by} is set: {traces.problem}"
+    elif traces.endpoint:
+        yield f"Traces go to: {without_password(traces.endpoint)} ({traces.by})"
+
+
 def waves(mission: MissionState) -> list[list[WorkPackageState]]:
     """The work packages by their longest chain of dependencies; a cycle comes last, together."""
     left = {wp.wp_id: wp for wp in mission.work_packages}
@@ -99,9 +111,18 @@ def _agent_lines(opened: Opened, role: Role, agent_id: str) -> Iterator[str]:
         return
     line = agent.command_line(role, SOME_WORKSPACE, Path("ATTEMPT"))
     yield f"  {agent_id}: {shlex.join(line.argv)} < PROMPT"
-    sandbox = enforced_modes(agent.spec, agent.settings, role)["sandbox_mode"]
+    yield f"    ({_held(opened, agent, role)})"
     if agent.settings.max_cost_usd is not None and not agent.spec.cost_limit_args:
         yield f"    (stopped once it has told more than {dollars(agent.settings.max_cost_usd)} USD)"
-    yield "    (" + (f"held by a sandbox: {sandbox}" if sandbox != "none" else "no sandbox holds it") + ")"
     if role is Role.REVIEW and not agent.spec.read_only_review:
         yield "    (this CLI cannot be kept from writing while it reviews)"
+
+
+def _held(opened: Opened, agent: Agent, role: Role) -> str:
+    """What holds an agent to its limits."""
+    modes = enforced_modes(agent.spec, agent.settings, role)
+    wall, sandbox = opened.walls.of(agent), modes["sandbox_mode"]
+    if wall is Wall.OFF:
+        return f"held by a sandbox of its own: {sandbox}" if sandbox != "none" else "no sandbox holds it"
+    network = "network open" if wall is Wall.BWRAP else "network: only allowed domains"
+    return f"inside {wall.value}: {sandbox}, {network}"

@@ -9,14 +9,15 @@ from attrs import evolve
 
 from ..agents import all_agent_ids, get_agent, unknown_agent
 from ..agents.custom import CustomAgent, known_agents
-from ..agents.enforced import enforced_modes, lifted
+from ..agents.enforced import enforced_modes, lifted, modes_behind
 from ..agents.names import SEPARATOR, agent_of, model_of, with_model
-from ..agents.spec import AgentSettings, AgentSpec, OutputFormat, Role
+from ..agents.spec import AgentSettings, AgentSpec, OutputFormat, Role, Wall
 from ..converter import Problem
 from ..host.contract.policy import MODES, secret_word_in
 from .cast import parts
 from .reading import KeyPath
 from .values import AgentChoice, MergeSettings, Settings
+from .walls import wall_problems
 
 MOST_WORK_PACKAGES_AT_ONCE = 64
 """A bound on what one machine can hold of agents, not a target."""
@@ -37,9 +38,8 @@ MOST_REVIEWS = 10
 
 NEVER_ENFORCED = {
     "approval_mode": "in an unattended run nobody approves what an agent does",
-    "network_mode": "nothing here closes an agent's network",
 }
-"""The modes that are the same for every agent, and why nothing can be asked of them."""
+"""The mode that is the same for every agent, and why nothing can be asked of it."""
 
 LEAST_USD, MOST_USD = 0.01, 1_000_000
 """Of a budget: with less no agent could begin."""
@@ -88,13 +88,14 @@ def problems_of(settings: Settings) -> list[Problem]:
     problems = [_out_of_range(*each) for each in ranges_of(settings)]
     if not settings.approval_lane.is_accepted:
         problems.append(Problem(("approval_lane",), "expected done or approved"))
-    for name in ("setup", "checks"):
+    for name in ("setup", "checks", "on_attention", "on_finish"):
         problems += [
             Problem((name, index), "expected a command: a list of words, the program first")
             for index, command in enumerate(getattr(settings, name))
             if not _names_a_program(command)
         ]
     problems += [*_merge_problems(settings.merge), *_policy_problems(settings), *_agent_problems(agents)]
+    problems += wall_problems(settings, _known(agents))
     return [problem for problem in problems if problem is not None]
 
 
@@ -118,31 +119,39 @@ def _policy_problems(settings: Settings) -> Iterator[Problem]:
             continue
         if asked not in words:
             yield Problem(("policy", name), f"expected one of {', '.join(words)}")
-        elif why := _not_enforced(settings.agents, name, asked):
+        elif why := _not_enforced(settings, name, asked):
             told = "leave the key out, and the host is told what is so"
             yield Problem(("policy", name), f"{asked} is more than is enforced: {why}; or {told}")
 
 
-def _not_enforced(agents: AgentChoice, name: str, asked: str) -> str:
+def _not_enforced(settings: Settings, name: str, asked: str) -> str:
     """Why a mode is not true of every chosen agent, and what would enforce it; empty when it is."""
-    known, words = _known(agents), MODES[name]
+    known, words = _known(settings.agents), MODES[name]
 
-    def enforces(agent_id: str, role: Role, settings: AgentSettings = _UNSET) -> bool:
-        said = enforced_modes(known[agent_id], settings, role)[name]
+    def enforces(agent_id: str, role: Role, own: AgentSettings = _UNSET) -> bool:
+        said = enforced_modes(known[agent_id], own, role)[name]
         return words.index(said) >= words.index(asked)
 
     lacking, remedies = [], {}
-    cast = dict.fromkeys((agent_of(name), part.role) for part in parts(agents) for name in part.names)
-    for agent_id, role in cast:
-        settings = agents.settings.get(agent_id, _UNSET)
-        if agent_id in known and not enforces(agent_id, role, settings):
-            why = ", by its extra_args" if lifted(known[agent_id], settings) else ""
+    for agent_id, role in dict.fromkeys(_cast(settings.agents)):
+        own = settings.of_agent(agent_id)
+        if agent_id in known and not enforces(agent_id, role, own):
+            why = ", by its extra_args" if lifted(known[agent_id], own) else ""
             lacking.append(f"{agent_id} ({role.value}{why})")
-            able = " or ".join(each for each in known if enforces(each, role)) or "no agent"
-            remedies[role] = f"for {role.value} {able} would"
+            able = [each for each in known if enforces(each, role)]
+            able += [
+                f"sandbox.use: {wall.value}"
+                for wall in Wall
+                if words.index(modes_behind(wall, role)[name]) >= words.index(asked)
+            ]
+            remedies[role] = f"for {role.value} {' or '.join(able) or 'nothing'} would"
     if not lacking or name in NEVER_ENFORCED:
         return NEVER_ENFORCED[name] if lacking else ""
-    return f"no sandbox keeps {', '.join(lacking)} to it; {', '.join(remedies.values())}"
+    return f"nothing keeps {', '.join(lacking)} to it; {', '.join(remedies.values())}"
+
+
+def _cast(agents: AgentChoice) -> Iterator[tuple[str, Role]]:
+    yield from ((agent_of(name), part.role) for part in parts(agents) for name in part.names)
 
 
 def _agent_problems(agents: AgentChoice) -> Iterator[Problem]:

@@ -36,6 +36,8 @@ FLAGS: Mapping[KeyPath, tuple[str, str]] = {
     ("merge", "when_accepted"): ("--merge", "merge"),
     ("max_cost_usd",): ("--max-cost-usd", "max_cost_usd"),
     ("max_runtime_seconds",): ("--max-runtime-seconds", "max_runtime_seconds"),
+    ("wait_for_people",): ("--wait-for-people", "wait_for_people"),
+    ("allow_sleep",): ("--allow-sleep", "allow_sleep"),
 }
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from attrs import asdict, evolve, field, frozen
 
 from ..agents.custom import CustomAgent
-from ..agents.spec import AgentSettings
+from ..agents.spec import AgentSettings, Wall
 from ..host.contract.lanes import Lane
 
 DEFAULT_AGENT = "claude-code"
@@ -73,6 +73,26 @@ class PolicyModes:
 
 
 @frozen
+class SandboxSettings:
+    """`sandbox:` what is put around agents, and what it leaves open. Paths are absolute, or begin with `~/`.
+
+    Attributes:
+        use: off, bwrap or srt; `agents.settings.<id>.sandbox` says otherwise for one agent.
+        writable: folders that implementers may write to, beside what the work and the agent's own CLI need.
+        hidden: files and folders that no agent may read; those that do not exist are none.
+        allowed_domains: whom agents may talk to beside their model, with srt.
+    """
+
+    use: Wall = Wall.OFF
+    writable: tuple[str, ...] = ()
+    hidden: tuple[str, ...] = (
+        *("~/.ssh", "~/.aws", "~/.gnupg", "~/.config/gh"),
+        *("~/.kube", "~/.docker", "~/.netrc"),
+    )
+    allowed_domains: tuple[str, ...] = ()
+
+
+@frozen
 class HostSettings:
     """`host:` which host, and how many seconds one of its calls may take."""
 
@@ -108,6 +128,10 @@ class Settings:
         check_timeout_seconds: how long each of these may take.
         max_cost_usd: what all attempts of a run may cost, over all its starts; None: any amount.
         max_runtime_seconds: how long one start of a run may last; None: as long as it takes.
+        wait_for_people: whether a run goes on waiting where only a person can move something.
+        on_attention: commands that are run when something needs a person; `on_finish`: when a run ends.
+        allow_sleep: whether the machine may fall asleep while a run is at work.
+        otel: whether traces are sent; None: when OpenTelemetry's own variables ask for them.
     """
 
     max_concurrent_wps: int = 4
@@ -121,10 +145,21 @@ class Settings:
     max_log_mb: float = 256.0
     max_cost_usd: float | None = None
     max_runtime_seconds: float | None = None
+    wait_for_people: bool = False
+    on_attention: tuple[tuple[str, ...], ...] = ()
+    on_finish: tuple[tuple[str, ...], ...] = ()
+    allow_sleep: bool = False
+    otel: bool | None = None
     agents: AgentChoice = AgentChoice()
     merge: MergeSettings = MergeSettings()
     policy: PolicyModes = PolicyModes()
+    sandbox: SandboxSettings = SandboxSettings()
     host: HostSettings = HostSettings()
+
+    def of_agent(self, agent_id: str) -> AgentSettings:
+        """What is set for one agent, with what is put around it filled in."""
+        own = self.agents.settings.get(agent_id, AgentSettings())
+        return evolve(own, sandbox=own.sandbox or self.sandbox.use)
 
 
 @frozen
@@ -144,6 +179,8 @@ class Flags:
     merge: bool | None = None
     max_cost_usd: float | None = None
     max_runtime_seconds: float | None = None
+    wait_for_people: bool | None = None
+    allow_sleep: bool | None = None
 
     def over(self, recorded: Flags) -> Flags:
         """These, and for those that are not given what is recorded; which work packages is one question."""

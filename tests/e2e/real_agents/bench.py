@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import time
 import uuid
@@ -21,6 +22,8 @@ from spec_kitty_orchestrator.mission.prompts import Assignment, GoneOn, review_p
 from spec_kitty_orchestrator.processes.agent_process import Limits, run_agent
 from spec_kitty_orchestrator.processes.ending import Ending
 from spec_kitty_orchestrator.processes.keeper import Command
+from spec_kitty_orchestrator.walls.around import Walls
+from spec_kitty_orchestrator.walls.enclosure import Occupant
 
 from .rigs import Rig
 
@@ -61,6 +64,9 @@ class Bench:
     base: str = ""
     mark: str = field(factory=lambda: uuid.uuid4().hex)
     max_cost_usd: float | None = None
+    walls: Walls = field(factory=Walls)
+    user: int = 0
+    """Who runs the agent, in place of root."""
 
     @property
     def repo(self) -> Path:
@@ -85,6 +91,7 @@ class Bench:
             ("git", *args),
             cwd=cwd or self.workspace,
             env=self.environ,
+            user=self.user or None,
             capture_output=True,
             text=True,
             check=True,
@@ -144,25 +151,35 @@ class Bench:
         """
         attempt_dir = self.folder / f"attempt-{uuid.uuid4().hex[:8]}"
         attempt_dir.mkdir()
-        settings = AgentSettings(
-            extra_args=self.rig.extra_args, env=self.rig.env, max_cost_usd=self.max_cost_usd
-        )
+        wall = self.walls.sandbox.use
+        rig, limit = self.rig, self.max_cost_usd
+        settings = AgentSettings(extra_args=rig.extra_args, env=rig.env, max_cost_usd=limit, sandbox=wall)
         agent = Agent(self.spec, self.binary, settings)
         line = agent.command_line(role, self.place(), attempt_dir, session)
-        for path, text in line.files.items():
-            path.write_text(text)
-        prompt = attempt_dir / "prompt.md"
-        prompt.write_text(self._prompt(role, session, feedback))
         env = {**self.environ, MARK: self.mark, **line.env}
         if home is not None:
             env["HOME"] = str(home)
-        command = Command(line.argv, self.workspace, env, stdin=prompt, grace=2.0)
+        inside = Occupant(agent, role, self.place(), attempt_dir, env)
+        walled = self.walls.around(inside, line.argv)
+        for path, text in {**line.files, **walled.files}.items():
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(text)
+        prompt = attempt_dir / "prompt.md"
+        prompt.write_text(self._prompt(role, session, feedback))
+        command = Command((*self._as_user(), *walled.argv), walled.cwd, env, stdin=prompt, grace=2.0)
         reader = agent.open_reader()
         ending = await run_agent(
             command, attempt_dir / "log", Limits(timeout=seconds), reader, lambda _: None
         )
         transcript = reader.finish()
         return Outcome(ending, transcript, agent.judge(ending, transcript, session))
+
+    def _as_user(self) -> tuple[str, ...]:
+        if not self.user:
+            return ()
+        for path in (self.folder, *self.folder.rglob("*")):
+            os.chown(path, self.user, self.user, follow_symlinks=False)
+        return ("setpriv", f"--reuid={self.user}", f"--regid={self.user}", "--clear-groups")
 
     def _prompt(self, role: Role, session: InSession | None, feedback: str | None) -> str:
         assignment = Assignment(

@@ -9,18 +9,23 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from spec_kitty_orchestrator.report import events, run_events
+from spec_kitty_orchestrator.report import events, run_events, wp_events
 from spec_kitty_orchestrator.report.board import Board, open_display
 from spec_kitty_orchestrator.report.lines import Lines
-from spec_kitty_orchestrator.report.stream import EventStream, JsonLines
+from spec_kitty_orchestrator.report.schema import KINDS
+from spec_kitty_orchestrator.report.stream import EventStream, Records
 
 HISTORY: list[events.Event] = [
     events.RunStarted(
         "run-1", "m-01", "me", {"WP01": "planned", "WP02": "planned", "WP03": "done"}, resumed=False
     ),
+    wp_events.WpTakenUp("WP01"),
+    wp_events.WaitingForLane("WP01", "waits for WP02, at work in lane-a"),
+    wp_events.WpNamed("WP01", "Count the words", "lane-a"),
     events.LaneChanged("WP01", "in_progress"),
     events.AttemptStarted("WP01", "implementation", "codex", 1, "logs/a.log"),
     events.AttemptEnded("WP01", "implementation", "codex", 1, "crashed", "exit status 1", 12.34),
+    wp_events.AttemptInVain("WP01", "implementation", "codex", 1, "handover_refused", "not committed"),
     events.Escalated("WP01", 2, ("codex:big",)),
     events.RetryPlanned("WP01", "implementation", "codex", 2.0, "exit status 1"),
     events.HandoverRefused("WP01", "subtasks are not complete"),
@@ -50,7 +55,7 @@ def test_lines_tell_every_event_in_one_line_each() -> None:
     printed = stream.getvalue().splitlines()
     assert len(printed) == len(HISTORY)
     assert [line[9:] for line in printed] == [event.line for event in HISTORY]
-    assert printed[3].endswith("WP01 implementation 1: codex crashed after 12.3 s: exit status 1")
+    assert printed[6].endswith("WP01 implementation 1: codex crashed after 12.3 s: exit status 1")
 
 
 def test_a_reader_that_goes_away_does_not_end_the_run() -> None:
@@ -85,16 +90,13 @@ def test_a_board_shows_a_row_for_each_work_package_and_prints_the_rest() -> None
 
 
 def test_every_kind_of_event_is_in_the_history() -> None:
-    both = {**vars(events), **vars(run_events)}
-    known = [each for each in both.values() if isinstance(each, type) and issubclass(each, events.Event)]
-    kinds = {kind for kind in known if not any(kind in other.__bases__ for other in known)}
-    assert {type(event) for event in HISTORY} == kinds
+    assert {type(event) for event in HISTORY} == {*KINDS.values()}
 
 
 def test_the_stream_holds_every_event_with_its_fields(tmp_path: Path) -> None:
     path = tmp_path / "run-1" / "events.jsonl"
     told: list[str] = []
-    lines = JsonLines(path, told.append)
+    lines = Records(path, told.append)
     stream = EventStream(lines)
     for event in HISTORY:
         stream.emit(event)
@@ -102,7 +104,7 @@ def test_the_stream_holds_every_event_with_its_fields(tmp_path: Path) -> None:
     assert told == []
     stored = [json.loads(line) for line in path.read_text().splitlines()]
     assert [each["event"] for each in stored] == [type(event).__name__ for event in HISTORY]
-    assert stored[3]["outcome"] == "crashed"
+    assert stored[6]["outcome"] == "crashed"
     assert next(each for each in stored if "swept" in each)["swept"] == ["12 sleep", "13 node"]
     assert all(each["time"].endswith("+00:00") for each in stored)
 

@@ -20,7 +20,7 @@ def _agents(tmp_path: Path):  # type: ignore[no-untyped-def]
     for name in ("claude", "codex"):
         (tmp_path / name).write_text("#!/bin/sh\n")
         (tmp_path / name).chmod(0o755)
-    return named_agents(CHOICE, {"PATH": str(tmp_path)})
+    return named_agents(Settings(agents=CHOICE), {"PATH": str(tmp_path)})
 
 
 def test_the_dry_run_says_of_each_agent_whether_a_sandbox_holds_it(tmp_path: Path) -> None:
@@ -34,8 +34,8 @@ def test_the_dry_run_says_of_each_agent_whether_a_sandbox_holds_it(tmp_path: Pat
     told = [line.strip() for line in plan_lines(opened) if "sandbox" in line and "<" not in line]
     assert told == [
         "(no sandbox holds it)",
-        "(held by a sandbox: workspace_write)",
-        "(held by a sandbox: read_only)",
+        "(held by a sandbox of its own: workspace_write)",
+        "(held by a sandbox of its own: read_only)",
     ]
 
 

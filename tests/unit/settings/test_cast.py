@@ -12,7 +12,7 @@ from spec_kitty_orchestrator.errors import ConfigError
 from spec_kitty_orchestrator.run.opening import named_agents
 from spec_kitty_orchestrator.settings.cast import escalated, implementers, parts, reviewers
 from spec_kitty_orchestrator.settings.loading import FILE_NAME, load_settings
-from spec_kitty_orchestrator.settings.values import AgentChoice, Escalation, Flags, WpAgents
+from spec_kitty_orchestrator.settings.values import AgentChoice, Escalation, Flags, Settings, WpAgents
 
 BOTH = AgentChoice(implementation=("claude-code", "codex"), review=("codex", "claude-code"))
 
@@ -69,7 +69,9 @@ def test_others_take_over_after_so_many_rejections() -> None:
 
 
 def test_an_agent_with_a_model_is_an_agent_of_its_own() -> None:
-    agents = named_agents(AgentChoice(("claude-code:opus", "claude-code"), ("codex",)), {"PATH": ""})
+    agents = named_agents(
+        Settings(agents=AgentChoice(("claude-code:opus", "claude-code"), ("codex",))), {"PATH": ""}
+    )
     assert [*agents] == ["claude-code:opus", "claude-code", "codex"]
     opus, plain = agents["claude-code:opus"], agents["claude-code"]
     assert (opus.agent_id, opus.settings.model, opus.spec) == ("claude-code:opus", "opus", plain.spec)

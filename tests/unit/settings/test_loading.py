@@ -29,6 +29,7 @@ refresh_seconds: 60
 max_log_mb: 100
 max_cost_usd: 12.5
 max_runtime_seconds: 3600
+otel: true
 agents:
   implementation: [claude-code, mine]
   review: [codex]
@@ -259,6 +260,47 @@ WRONG = {
             for agent, place in (("codex", "4:7"), ("mine", "5:12"))
         ],
     ),
+    "walls that nobody knows": (
+        "sandbox: {use: docker}\nagents: {settings: {codex: {sandbox: strong}}}\n",
+        [
+            "orchestrator.yaml:1:11: sandbox.use: expected one of off, bwrap, srt, got a string ('docker')",
+            "orchestrator.yaml:2:29: agents.settings.codex.sandbox: expected one of off, bwrap, srt, got a "
+            "string ('strong')",
+        ],
+    ),
+    "paths and domains that no wall can take": (
+        "sandbox:\n  use: srt\n  writable: [here, /a/../b]\n  hidden: ['~other/x']\n"
+        "  allowed_domains: ['*', 'http://a.b', a.b]\n",
+        [
+            *(
+                f"orchestrator.yaml:{place}: sandbox.{at}: expected an absolute path, or one that begins "
+                "with ~/, without .."
+                for place, at in (("3:14", "writable[0]"), ("3:20", "writable[1]"), ("4:12", "hidden[0]"))
+            ),
+            *(
+                f"orchestrator.yaml:{place}: sandbox.allowed_domains[{index}]: expected a domain, such as "
+                "example.com, *.example.com or localhost:8080"
+                for place, index in (("5:21", 0), ("5:26", 1))
+            ),
+        ],
+    ),
+    "domains that nobody holds an agent to": (
+        "sandbox: {use: bwrap, allowed_domains: [a.b]}\n",
+        [
+            "orchestrator.yaml:1:23: sandbox.allowed_domains: only srt holds an agent to them; set "
+            "sandbox.use: srt, or leave the key out"
+        ],
+    ),
+    "agents that cannot work inside srt": (
+        "sandbox: {use: srt}\nagents:\n  implementation: [codex]\n  review: [pi]\n"
+        "  settings: {pi: {sandbox: srt}}\n",
+        [
+            "orchestrator.yaml:1:11: sandbox.use: codex does nothing inside srt, as it has a sandbox of its "
+            "own; agents.settings.codex.sandbox: off leaves it to that one, with an open network",
+            "orchestrator.yaml:5:19: agents.settings.pi.sandbox: pi could talk to nobody inside srt; name "
+            "where its model is in sandbox.allowed_domains",
+        ],
+    ),
     "not a mapping": ("- a\n", ["orchestrator.yaml:1:1: expected a mapping, got a list"]),
     "not YAML": ("a: [1\nb: 2\n", ["orchestrator.yaml:2:2: not YAML: expected ',' or ']', but got ':'"]),
 }
@@ -275,37 +317,49 @@ CODEX_ALONE = "agents: {implementation: [codex], review: [codex]}\n"
 MORE_THAN_IS_SO = {
     "an implementer without a sandbox": (
         "agents: {review: [codex]}\npolicy: {sandbox_mode: workspace_write}\n",
-        "2:10: policy.sandbox_mode: workspace_write is more than is enforced: no sandbox keeps claude-code"
-        " (implementation) to it; for implementation codex would;",
+        "2:10: policy.sandbox_mode: workspace_write is more than is enforced: nothing keeps claude-code"
+        " (implementation) to it; for implementation codex or sandbox.use: bwrap or sandbox.use: srt would;",
     ),
     "a reviewer whose own rules keep it from writing": (
         "agents: {implementation: [codex], review: [codex, claude-code]}\n"
         "policy: {sandbox_mode: workspace_write}\n",
-        "2:10: policy.sandbox_mode: workspace_write is more than is enforced: no sandbox keeps claude-code"
-        " (review) to it; for review codex would;",
+        "2:10: policy.sandbox_mode: workspace_write is more than is enforced: nothing keeps claude-code"
+        " (review) to it; for review codex or sandbox.use: bwrap or sandbox.use: srt would;",
     ),
     "an implementer that would have to read only": (
         f"{CODEX_ALONE}policy: {{sandbox_mode: read_only}}\n",
-        "2:10: policy.sandbox_mode: read_only is more than is enforced: no sandbox keeps codex"
-        " (implementation) to it; for implementation no agent would;",
+        "2:10: policy.sandbox_mode: read_only is more than is enforced: nothing keeps codex"
+        " (implementation) to it; for implementation nothing would;",
     ),
     "a sandbox that the user's own arguments lift": (
         "agents: {implementation: [codex], review: [codex],"
         " settings: {codex: {extra_args: [-c, sandbox_mode=danger-full-access]}}}\n"
         "policy: {sandbox_mode: workspace_write}\n",
-        "2:10: policy.sandbox_mode: workspace_write is more than is enforced: no sandbox keeps codex"
+        "2:10: policy.sandbox_mode: workspace_write is more than is enforced: nothing keeps codex"
         " (implementation, by its extra_args), codex (review, by its extra_args) to it;",
     ),
     "an agent of one's own": (
         "agents: {custom: {mine: {command: {review: [mine]}}}, implementation: [mine],"
         " single_agent_mode: true}\n"
         "policy: {sandbox_mode: workspace_write}\n",
-        "2:10: policy.sandbox_mode: workspace_write is more than is enforced: no sandbox keeps mine"
+        "2:10: policy.sandbox_mode: workspace_write is more than is enforced: nothing keeps mine"
         " (implementation), mine (review) to it;",
     ),
     "a network that nothing closes": (
         f"{CODEX_ALONE}policy: {{network_mode: none}}\n",
-        "2:10: policy.network_mode: none is more than is enforced: nothing here closes an agent's network;",
+        "2:10: policy.network_mode: none is more than is enforced: nothing keeps codex (implementation),"
+        " codex (review) to it; for implementation nothing would, for review nothing would;",
+    ),
+    "a network that bwrap leaves open": (
+        "policy: {network_mode: allowlist}\nsandbox: {use: bwrap}\n",
+        "1:10: policy.network_mode: allowlist is more than is enforced: nothing keeps claude-code"
+        " (implementation), claude-code (review) to it; for implementation sandbox.use: srt would,",
+    ),
+    "walls that one agent is left outside of": (
+        "policy: {sandbox_mode: workspace_write}\nsandbox: {use: bwrap}\n"
+        "agents: {settings: {claude-code: {sandbox: off}}}\n",
+        "1:10: policy.sandbox_mode: workspace_write is more than is enforced: nothing keeps claude-code"
+        " (implementation), claude-code (review) to it;",
     ),
     "approvals that nobody gives": (
         f"{CODEX_ALONE}policy: {{approval_mode: supervised}}\n",

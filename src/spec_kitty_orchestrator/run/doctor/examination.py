@@ -12,7 +12,7 @@ from ...errors import OrchestratorError
 from ...settings.loading import load_settings
 from ...settings.values import Flags
 from ..opening import KITTIFY, named_agents
-from . import agents, host, keeper, leftovers, machine, repository
+from . import agents, host, keeper, leftovers, machine, repository, walls
 from .findings import Case, Check, Finding, Found, Level
 
 GROUPS: Mapping[str, tuple[Check, ...]] = {
@@ -26,6 +26,7 @@ GROUPS: Mapping[str, tuple[Check, ...]] = {
         repository.last_run,
     ),
     "agents": (agents.enough, agents.each, agents.reviewers, agents.sandboxes),
+    "walls": (walls.canaries,),
     "leftovers": (leftovers.processes, leftovers.worktrees, leftovers.index_lock),
     "host": (host.host,),
 }
@@ -76,4 +77,4 @@ def _case(root: Path | None, environ: Mapping[str, str], mission: str | None) ->
         settings = load_settings(root / KITTIFY, environ, Flags())
     except OrchestratorError:  # which `settings` tells
         return Case(environ, root, mission=mission)
-    return Case(environ, root, settings, named_agents(settings.agents, environ), mission)
+    return Case(environ, root, settings, named_agents(settings, environ), mission)
