@@ -21,6 +21,7 @@ from conformance.fake.command_line import respond
 from conformance.fake.host import FakeHost, new_mission
 from conformance.fake.in_process import InProcessHost, make_fake_project
 from conformance.fake.workspaces import PaperWorkspaces
+from tests.held_to_schema import hold_emitted
 from trio.testing import MockClock
 
 from spec_kitty_orchestrator.agents.agent import Agent
@@ -266,6 +267,7 @@ class World:
         return trio.run(self._orchestrate, stop_after, killed, clock=MockClock(autojump_threshold=0))
 
     async def _orchestrate(self, stop_after: float, killed: bool) -> MissionEnd:
+        told = len(self.events)
         mission = await self.open_mission()
         assert self.writer is not None
         try:
@@ -273,6 +275,7 @@ class World:
                 return await self._recorded(mission, self.writer)
         finally:
             self.wall = self.now()
+            hold_emitted(self.events[told:])
             if not (killed and patience.cancel_called):
                 await self.writer.save_at_last()
         assert stop_after < A_DAY, "the run hangs"

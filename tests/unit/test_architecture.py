@@ -47,6 +47,7 @@ WRITES_FILES = {
     "mission.checks": "the folder of its logs",
     "mission.bugs": "a traceback, for a report",
     "processes.attempt_log": "an attempt's log",
+    "report.page": "the report of a run, beside its events",
     "report.stream": "events.jsonl",
     "run.lock": "the lock",
     "run.state": "the run state",
@@ -74,9 +75,16 @@ WITHOUT_EFFECTS = (
     "mission.verdict",
     "processes.bounds",
     "processes.ending",
+    "report.chapters",
+    "report.composing",
+    "report.document",
+    "report.drawing",
+    "report.figures",
+    "report.harmless",
     "report.phases",
     "report.schema",
     "report.story",
+    "report.text",
     "report.totals",
     "report.wp_story",
     "settings.checks",
@@ -90,7 +98,7 @@ ACTS_ALL_THE_SAME = {
     "agents.__init__": {"os", "shutil"},  # where an agent's program is
     "agents.probe": {"trio"},  # which version it says it has
 }
-USES_THREADS = {"report.outlet", "report.board", "run.stopping"}
+USES_THREADS = {"report.outlet", "run.stopping"}
 """What may block for ever is done there; all else is one thread's."""
 USES_TRIO = {
     "agents": {"probe"},
@@ -111,7 +119,7 @@ USES_TRIO = {
     },
     "processes": {"agent_process", "attempt_log", "keeper", "orphans"},
     "walls": {"trial"},
-    "run": {"clock", "opening", "session", "stopping", "writer"},
+    "run": {"clock", "leaving", "opening", "session", "stopping", "writer"},
 }
 
 EFFECTS = {
@@ -147,7 +155,7 @@ WRITING_CALLS = {
 }
 WRITING_FLAGS = {"O_WRONLY", "O_RDWR", "O_CREAT"}
 
-HEAVY = {"trio", "cattrs", "dulwich", "rich", "ruamel", "psutil", "filelock", "pytest"}
+HEAVY = {"trio", "jinja2", "cattrs", "dulwich", "rich", "ruamel", "psutil", "filelock", "pytest"}
 MOST_LINES = 300
 
 

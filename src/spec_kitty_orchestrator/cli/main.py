@@ -25,6 +25,7 @@ COMMANDS = {
     "resume": "resume:resume_command",
     "retry": "retry:retry_command",
     "status": "status:status_command",
+    "report": "report:report_command",
     "abort": "abort:abort_command",
     "logs": "logs:logs_command",
     "doctor": "doctor:doctor_command",

@@ -18,6 +18,14 @@ repo_root_option = click.option(
     help="The project. Default: the nearest folder, from here upward, that holds .kittify.",
 )
 
+events_option = click.option(
+    "--events",
+    type=click.Choice(["-"]),
+    callback=lambda _context, _option, given: given is not None,
+    help="Print events on stdout, as events.jsonl holds them; all else on stderr.",
+)
+plain_option = click.option("--plain", is_flag=True, help="Lines in place of a board, also on a terminal.")
+
 
 class WpIds(click.ParamType[tuple[str, ...]]):
     """Ids with commas between, as a tuple; an empty text is an empty one."""
@@ -59,6 +67,8 @@ def flag_options(*defaults: str) -> Callable[[Callable[..., Any]], Callable[...,
 @click.option("--mission", required=True, help="Slug, id or short id of the mission.")
 @flag_options("claude-code", "claude-code", "4", "all", "all", "no", "none", "none")
 @click.option("--actor", default=DEFAULT_ACTOR, show_default=True, help="Who we are to the host.")
+@plain_option
+@events_option
 @repo_root_option
 @click.option("--dry-run", is_flag=True, help="Check everything and print the plan; write nothing.")
 @click.pass_context
@@ -76,6 +86,8 @@ def orchestrate(
     repo_root: Path | None = None,
     actor: str = DEFAULT_ACTOR,
     dry_run: bool = False,
+    plain: bool = False,
+    events: bool = False,
     **flags: Any,
 ) -> ExitCode:
     """Runs the command; `flags` are the fields of `Flags`, None for one that is not given.
@@ -88,5 +100,5 @@ def orchestrate(
     from ..settings.values import Flags
 
     given = Flags(**flags)
-    request = Request(mission, actor, find_repo_root(repo_root), given)
+    request = Request(mission, actor, find_repo_root(repo_root), given, plain=plain, events=events)
     return plan_only(request) if dry_run else supervise(request, resume=False)

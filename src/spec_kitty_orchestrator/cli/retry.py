@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from ..errors import ExitCode
-from .orchestrate import flag_options, repo_root_option
+from .orchestrate import events_option, flag_options, plain_option, repo_root_option
 from .resume import actor_option, go_on, mission_option, run_to_go_on_with
 
 
@@ -19,6 +19,8 @@ from .resume import actor_option, go_on, mission_option, run_to_go_on_with
 @mission_option
 @flag_options(*["as before"] * 8)
 @actor_option
+@plain_option
+@events_option
 @repo_root_option
 @click.pass_context
 def retry_command(context: click.Context, /, **options: object) -> None:
@@ -37,9 +39,9 @@ def retry(
     mission: str | None = None,
     actor: str | None = None,
     repo_root: Path | None = None,
-    **flags: Any,
+    **options: Any,
 ) -> ExitCode:
-    """Runs the command; `flags` are the fields of `Flags`, None for one that is not given.
+    """Runs the command; `options` are those of `go_on`.
 
     Raises:
         UsageError: there is no run, or what is asked for cannot be done.
@@ -52,4 +54,5 @@ def retry(
     root = find_repo_root(repo_root)
     store = RunStore(root / KITTIFY)
     state = run_to_go_on_with(store, store.load(), mission, actor)
-    return go_on(state, actor, root, Asked(wp_ids, feedback=feedback.strip(), agent=agent), flags)
+    asked = Asked(wp_ids, feedback=feedback.strip(), agent=agent)
+    return go_on(state, root, asked, actor=actor, **options)

@@ -15,6 +15,9 @@ from .events import Event
 SCHEMA_VERSION = 1
 """Counts up when a line can no longer be read as before. Release 1.0 wrote none: that is 0."""
 
+TIME = r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}\+00:00$"
+"""How a time is written: UTC, to the millisecond."""
+
 
 def _kinds() -> dict[str, type[Event]]:
     named = {**vars(events), **vars(wp_events), **vars(run_events)}
@@ -45,7 +48,7 @@ def json_schema() -> dict[str, Any]:
         "required": ["schema_version", "time", "event"],
         "properties": {
             "schema_version": {"const": SCHEMA_VERSION},
-            "time": {"type": "string", "format": "date-time"},
+            "time": {"type": "string", "format": "date-time", "pattern": TIME},
             "event": {"enum": [*KINDS]},
         },
         "oneOf": [_of_kind(name, kind) for name, kind in KINDS.items()],

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 
 import click
@@ -28,12 +29,16 @@ from ..processes.ending import Swept
 from ..processes.open_files import raise_open_files
 from ..processes.orphans import RUN_MARKER, adopt_orphans, still_running, sweep_run
 from ..report.board import Board, open_display
-from ..report.events import Notice, RunEnded, RunStarted
+from ..report.events import Notice, RunEnded
 from ..report.lines import Lines
-from ..report.stream import EventStream, JsonLines
+from ..report.reading import FILE_NAME, EventFile
+from ..report.stream import EventStream, Records
 from ..report.times import clock_time
 from ..settings.loading import load_settings
 from .clock import SteadyClock
+from .first_words import run_started
+from .last_words import overhear
+from .leaving import leave_page
 from .lock import RunLock, run_lock
 from .opening import KITTIFY, Opened, Request, check_everything
 from .ownership import give_back
@@ -70,7 +75,9 @@ def supervise(request: Request, *, resume: bool) -> ExitCode:
     settings = load_settings(request.repo_root / KITTIFY, request.environ, request.flags)
     stop = StopControl(settings.grace_seconds)
     exit_hard_when_late(stop, hard_exit_seconds(settings.grace_seconds, settings.host.timeout_seconds))
-    with stop.handlers(), open_display() as display:
+    overheard = overhear(request.repo_root, settings.agents.custom)
+    shown_on = sys.stderr if request.events else sys.stdout  # then that carries events alone
+    with stop.handlers(), open_display(shown_on, plain=request.plain, overheard=overheard) as display:
         raise_open_files()
         return trio.run(_stoppable, request, stop, display, resume, clock=SteadyClock())
 
@@ -174,23 +181,6 @@ def open_run(
     return run
 
 
-def run_started(opened: Opened, state: RunState, *, resumed: bool) -> RunStarted:
-    """The first event: which run it is, how its mission was found, and its limits."""
-    found, settings, wanted = opened.mission.work_packages, opened.settings, opened.wanted
-    return RunStarted(
-        state.run_id,
-        state.mission,
-        state.actor,
-        lanes={wp.wp_id: wp.lane.value for wp in found},
-        resumed=resumed,
-        dependencies={wp.wp_id: wp.dependencies for wp in found},
-        max_concurrent_wps=settings.max_concurrent_wps,
-        max_cost_usd=settings.max_cost_usd,
-        max_runtime_seconds=settings.max_runtime_seconds,
-        wanted=None if wanted is None else tuple(wp.wp_id for wp in found if wp.wp_id in wanted),
-    )
-
-
 @frozen
 class Session:
     """A run that has been opened: what it works with, what it remembers, and what stops it."""
@@ -244,8 +234,11 @@ class Session:
     @asynccontextmanager
     async def recording(self, display: Board | Lines) -> AsyncIterator[None]:
         """Whatever ends the run, its status says so, and its events are on the disk."""
+        file = self.run.log_dir / FILE_NAME
+        with suppress(OSError):  # it is only to be shown
+            display.recall(await trio.to_thread.run_sync(EventFile(file).more))
         try:
-            lines = JsonLines(self.run.log_dir / "events.jsonl", display.notice)
+            lines = Records(file, display.notice, sys.stdout if self.opened.request.events else None)
         except OSError as problem:
             raise StateFileError(f"cannot write {self.run.log_dir}: {problem.strerror}") from problem
         self.run.events.add(lines)
@@ -258,6 +251,7 @@ class Session:
         finally:
             with trio.CancelScope(shield=True):
                 await trio.to_thread.run_sync(lines.close)
+                await leave_page(file, self.run.repo_root, display.notice)
                 await trio.to_thread.run_sync(give_back, self.run.log_dir, self.run.repo_root / KITTIFY)
 
     async def _end(self, status: RunStatus, end: MissionEnd) -> ExitCode:

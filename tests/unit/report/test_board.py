@@ -13,7 +13,7 @@ from spec_kitty_orchestrator.report import events, run_events, wp_events
 from spec_kitty_orchestrator.report.board import Board, open_display
 from spec_kitty_orchestrator.report.lines import Lines
 from spec_kitty_orchestrator.report.schema import KINDS
-from spec_kitty_orchestrator.report.stream import EventStream, JsonLines
+from spec_kitty_orchestrator.report.stream import EventStream, Records
 
 HISTORY: list[events.Event] = [
     events.RunStarted(
@@ -96,7 +96,7 @@ def test_every_kind_of_event_is_in_the_history() -> None:
 def test_the_stream_holds_every_event_with_its_fields(tmp_path: Path) -> None:
     path = tmp_path / "run-1" / "events.jsonl"
     told: list[str] = []
-    lines = JsonLines(path, told.append)
+    lines = Records(path, told.append)
     stream = EventStream(lines)
     for event in HISTORY:
         stream.emit(event)
