@@ -14,6 +14,7 @@ from spec_kitty_orchestrator.cli.main import main
 from spec_kitty_orchestrator.processes.identity import ProcessIdentity
 from spec_kitty_orchestrator.report.events import AttemptEnded, AttemptStarted, Event, RunStarted
 from spec_kitty_orchestrator.report.stream import JsonLines
+from spec_kitty_orchestrator.report.times import utc_now
 from spec_kitty_orchestrator.run.state import RunState, RunStore
 
 MISSION = "shop-01ABCDEF"
@@ -38,7 +39,7 @@ class Project:
         is_new = not folder.exists()
         lines = JsonLines(folder / "events.jsonl")
         for event in [RunStarted(run_id, mission, "me", LANES, False), *events] if is_new else events:
-            lines(event)
+            lines.write(utc_now(), event)
         lines.close()
         return folder
 
