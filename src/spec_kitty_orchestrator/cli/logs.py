@@ -159,7 +159,7 @@ def _foot(following: Following, attempt: AttemptStory, shown: int, left_out: int
     """What is to be known at the end, apart from the steps by an empty line."""
     lines = [] if shown else ["It has printed nothing."]
     if left_out:
-        lines.append(f"{left_out} lines that say nothing new are left out (--raw shows them).")
+        lines.append(f"Lines left out that say nothing, or say it again: {left_out} (--raw shows them).")
     if following.goes_on:
         lines.append(_outcome(attempt) if attempt.ended is not None else "Cut off with its run.")
     yield from ["", *lines] if lines else []
