@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 import pytest
+from tests.collector import collector
 
 pytestmark = pytest.mark.e2e
 
@@ -17,9 +18,12 @@ def test_the_demo_builds_a_program_that_was_sent_back_once_and_shows_it_at_work(
     environ = {**clean_environ, "SK_ORCH_HOST_BINARY": str(spec_kitty), **trace.environ}
     root = tmp_path / "demo"
     argv = [sys.executable, "-m", "spec_kitty_orchestrator", "demo", "--dir", str(root)]
-    done = subprocess.run(argv, env=environ, capture_output=True, text=True, timeout=6000, check=False)
+    with collector() as received:
+        environ["OTEL_EXPORTER_OTLP_ENDPOINT"] = received.url
+        done = subprocess.run(argv, env=environ, capture_output=True, text=True, timeout=6000, check=False)
 
     assert done.returncode == 0, done.stdout + done.stderr
+    shows_each_attempt_in_its_work_package(received)
     # Rejected by a check that really failed, and mended.
     assert "('elephant', 1)])] is [6, 9], not [9, 9]" in done.stdout + done.stderr
     # What it shows at the end is what the merged program prints.
@@ -33,6 +37,21 @@ def test_the_demo_builds_a_program_that_was_sent_back_once_and_shows_it_at_work(
     dirty = subprocess.run(status, cwd=root, env=environ, capture_output=True, text=True, check=True).stdout
     others = ("kitty-specs/", ".kittify/orchestrator-run-state.json")
     assert [line for line in dirty.splitlines() if not line[3:].startswith(others)] == []
+
+
+def shows_each_attempt_in_its_work_package(received):
+    run = received.one("invoke_workflow")
+    assert {each.trace for each in received.spans} == {run.trace}
+    packages = received.named("work_package")
+    assert [each.told["spec_kitty.lane"] for each in packages] == ["done"] * 4
+    assert {each.parent for each in packages} == {run.id}
+    made = [received.above(each).name for each in received.named("invoke_agent demo-agent")]
+    assert sorted(made) == sorted(
+        [f"work_package WP0{number}" for number in (1, 2, 4)] * 2 + ["work_package WP03"] * 4
+    )
+    assert len(received.named("check git")) == 5  # on each commit that was handed over
+    claims = received.named("host start-implementation")
+    assert sorted(received.above(each).name for each in claims) == sorted(each.name for each in packages)
 
 
 def test_the_demo_refuses_a_folder_that_is_not_empty(clean_environ, spec_kitty, tmp_path):

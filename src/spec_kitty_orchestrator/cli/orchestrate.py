@@ -9,6 +9,8 @@ from typing import Any
 import click
 
 from ..errors import ExitCode
+from . import completion
+from .output import examples
 
 DEFAULT_ACTOR = "spec-kitty-orchestrator"
 
@@ -48,7 +50,17 @@ FLAGS = (
     ("--merge/--no-merge", bool, "Merge the mission once it is accepted."),
     ("--max-cost-usd", float, "What the run may cost; what is begun finishes."),
     ("--max-runtime-seconds", float, "How long it may last; what is begun finishes."),
+    ("--wait-for-people/--no-wait-for-people", bool, "Go on waiting where only a person can move something."),
+    ("--allow-sleep/--no-allow-sleep", bool, "Do not keep the machine from falling asleep."),
 )
+
+
+COMPLETED = {
+    "--impl-agent": completion.agents,
+    "--review-agent": completion.agents,
+    "--only": completion.work_packages,
+    "--until": completion.work_packages,
+}
 
 
 def flag_options(*defaults: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
@@ -57,15 +69,28 @@ def flag_options(*defaults: str) -> Callable[[Callable[..., Any]], Callable[...,
     def add(command: Callable[..., Any]) -> Callable[..., Any]:
         for (name, kind, words), default in reversed([*zip(FLAGS, defaults, strict=True)]):
             told = f"{words}  [default: {default}]"
-            command = click.option(name, type=kind, default=None, help=told)(command)
+            complete = COMPLETED.get(name)
+            command = click.option(name, type=kind, default=None, help=told, shell_complete=complete)(command)
         return command
 
     return add
 
 
-@click.command("orchestrate", short_help="Take a mission from planned to accepted.")
-@click.option("--mission", required=True, help="Slug, id or short id of the mission.")
-@flag_options("claude-code", "claude-code", "4", "all", "all", "no", "none", "none")
+@click.command(
+    "orchestrate",
+    short_help="Take a mission from planned to accepted.",
+    epilog=examples(
+        "orchestrate --mission tally-01M87FAF --dry-run",
+        "orchestrate --mission tally-01M87FAF --impl-agent codex --max-cost-usd 20",
+    ),
+)
+@click.option(
+    "--mission",
+    required=True,
+    help="Slug, id or short id of the mission.",
+    shell_complete=completion.missions,
+)
+@flag_options("claude-code", "claude-code", "4", "all", "all", "no", "none", "none", "no", "no")
 @click.option("--actor", default=DEFAULT_ACTOR, show_default=True, help="Who we are to the host.")
 @plain_option
 @events_option

@@ -8,22 +8,30 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..errors import ExitCode
+from . import completion
 from .orchestrate import events_option, flag_options, plain_option, repo_root_option
+from .output import examples
 
 if TYPE_CHECKING:
     from ..run.state import RunState, RunStore
     from ..settings.values import Asked
 
 mission_option = click.option(
-    "--mission", help="Go on with the last run of this mission.  [default: with the last run]"
+    "--mission",
+    help="Go on with the last run of this mission.  [default: with the last run]",
+    shell_complete=completion.missions,
 )
 actor_option = click.option("--actor", help="Who we are to the host.  [default: as before]")
 
 
-@click.command("resume", short_help="Go on with the last run.")
+@click.command(
+    "resume",
+    short_help="Go on with the last run.",
+    epilog=examples("resume", "resume --retry-blocked --max-cost-usd 40"),
+)
 @mission_option
 @click.option("--retry-blocked", is_flag=True, help="Unblock what we blocked, and try it again.")
-@flag_options(*["as before"] * 8)
+@flag_options(*["as before"] * 10)
 @actor_option
 @plain_option
 @events_option

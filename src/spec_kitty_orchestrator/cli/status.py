@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 import click
 
 from ..errors import ExitCode
+from . import completion
 from .orchestrate import plain_option, repo_root_option
-from .output import json_option, say, say_json
+from .output import examples, json_option, say, say_json
 from .resume import run_to_go_on_with
 
 if TYPE_CHECKING:
@@ -19,8 +20,16 @@ if TYPE_CHECKING:
     from ..run.state import RunState, RunStore
 
 
-@click.command("status", short_help="Show the last run.")
-@click.option("--mission", help="Show the last run of this mission.  [default: the last run]")
+@click.command(
+    "status",
+    short_help="Show the last run.",
+    epilog=examples("status", "status --mission tally-01M87FAF --watch"),
+)
+@click.option(
+    "--mission",
+    help="Show the last run of this mission.  [default: the last run]",
+    shell_complete=completion.missions,
+)
 @click.option("--live", is_flag=True, help="Ask the host where each work package stands now.")
 @click.option("--watch", is_flag=True, help="Show it as it goes on, as its own terminal does.")
 @json_option

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from itertools import pairwise
 from typing import TypeVar
 
 import trio
@@ -46,6 +47,8 @@ from .errors import (
 from .program import INSTALL_HOST, HostEndpoint, HostUnderKeeper, Runner
 
 T = TypeVar("T")
+Watch = Callable[[str, str | None], AbstractContextManager[object]]
+"""What is entered around a call: its command, and the work package that it is about."""
 OLDEST_CONTRACT = (1, 3, 0)
 FIRST_UNKNOWN_CONTRACT = (2, 0, 0)
 
@@ -71,6 +74,7 @@ class HostClient:
 
     Attributes:
         calls: how many host processes were started.
+        watch: is entered around each of them, and sees what it raises.
     """
 
     def __init__(
@@ -80,6 +84,7 @@ class HostClient:
         self.mission = mission
         self.actor = actor
         self.calls = 0
+        self.watch: Watch = lambda _command, _wp_id: nullcontext()
         self._run = run or HostUnderKeeper(endpoint)
         self._slots = trio.CapacityLimiter(min(MOST_IN_FLIGHT, os.cpu_count() or 1))
 
@@ -170,18 +175,22 @@ class HostClient:
                 return _first_time(await self._change(cls, command, *args))
 
     async def _read(self, cls: type[T], command: str, *args: str) -> T:
-        return answer(command, await self._complete(command, args, mutating=False), cls)
+        return await self._ask(cls, command, args, mutating=False)
 
     async def _change(self, cls: type[T], command: str, *args: str) -> T:
-        return answer(command, await self._complete(command, args, mutating=True), cls)
+        return await self._ask(cls, command, args, mutating=True)
 
-    async def _complete(self, command: str, args: Sequence[str], *, mutating: bool) -> Completed:
-        argv = ("orchestrator-api", command, *args)
+    async def _ask(self, cls: type[T], command: str, args: Sequence[str], *, mutating: bool) -> T:
+        wp_id = next((value for option, value in pairwise(args) if option == "--wp"), None)
         # Waiting for a slot is not shielded: what was never sent may be cancelled.
         async with self._slots:
             self.calls += 1
-            with trio.move_on_after(self.endpoint.timeout, shield=mutating):
-                return await self._run(argv, mutating)
+            with self.watch(command, wp_id):
+                return answer(command, await self._complete(command, args, mutating), cls)
+
+    async def _complete(self, command: str, args: Sequence[str], mutating: bool) -> Completed:
+        with trio.move_on_after(self.endpoint.timeout, shield=mutating):
+            return await self._run(("orchestrator-api", command, *args), mutating)
         raise HostHung(
             f"{command}: no answer in {self.endpoint.timeout:g} s; the host was stopped",
             remedy="another host process may hold its lock; host.timeout_seconds sets how long to wait",

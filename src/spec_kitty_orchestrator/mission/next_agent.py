@@ -49,7 +49,7 @@ class AgentPicker:
     _asked_at: float | None = field(default=None, init=False)
 
     async def next_agent(self, role: Role) -> str:
-        """The agent to ask now; waits while those rest who should be asked.
+        """The agent to ask now; waits while the run is paused, or those rest who should be asked.
 
         Raises:
             NobodyCanWork: there is none, and none will come back in this run.
@@ -64,7 +64,8 @@ class AgentPicker:
             pool.review_since[self.wp_id] = since + (0.0 if self._asked_at is None else now - self._asked_at)
         self._asked_at = None
         while True:
-            self.run.budget.check()
+            with self.run.budget.waiting():
+                await self.run.pause.ended()
             choice = self._choose(role)
             if isinstance(choice, Ask):
                 pool.takes(self.wp_id, choice.agent)

@@ -88,7 +88,7 @@ class AttemptStarted(WpEvent):
 
 @frozen
 class AttemptEnded(WpEvent):
-    """`outcome` is `succeeded`, `interrupted` or a failure kind."""
+    """`outcome` is `succeeded`, `interrupted` or a failure kind; `session_id` is the agent's own."""
 
     role: str
     agent: str
@@ -99,6 +99,7 @@ class AttemptEnded(WpEvent):
     input_tokens: int | None = None
     output_tokens: int | None = None
     cost_usd: float | None = None
+    session_id: str | None = None
 
     @property
     def line(self) -> str:

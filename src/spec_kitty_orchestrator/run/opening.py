@@ -35,6 +35,7 @@ from .asking import (
     check_named_work_packages,
     wanted_of,
 )
+from .tracing import check_traces
 
 KITTIFY = ".kittify"
 
@@ -128,6 +129,7 @@ async def check_everything(request: Request) -> Opened:
     """
     settings = load_settings(request.repo_root / KITTIFY, request.environ, request.flags)
     check_open_files(settings.max_concurrent_wps)
+    check_traces(settings.otel, request.environ)
     agents = named_agents(settings, request.environ, (*request.agents, request.asked.agent))
     check_asked_agent(request.asked, settings, agents)
     for part in parts(settings.agents):

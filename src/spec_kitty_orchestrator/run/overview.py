@@ -123,15 +123,16 @@ def how_it_stands(state: RunState, root: Path) -> tuple[str, bool]:
     """In words, and whether its process runs."""
     if state.checkout is not None and not state.belongs_to(root):
         return f"ran in {state.checkout.root}, and its state was copied here", False
+    paused = f", PAUSED since {state.paused_since}" if state.paused_since is not None else ""
     if state.status is RunStatus.FINISHED:
         return (
             "finished, the mission is accepted" if state.accepted else "finished, with something left",
             False,
         )
     if state.status is not RunStatus.RUNNING:
-        return str(state.status.value), False
+        return f"{state.status.value}{paused}", False
     if state.process.is_alive():
-        return f"running (process {state.process.pid})", True
+        return f"running (process {state.process.pid}){paused}", True
     if state.process.is_of_another_container and is_locked(root):
         return f"running in another container (process {state.process.pid} there)", True
-    return f"was killed; go on with: {RESUME}", False
+    return f"was killed{paused}; go on with: {RESUME}", False

@@ -12,9 +12,11 @@ from ..agents.spec import Role, Wall
 from ..host.contract.payloads import MissionState, WorkPackageState
 from ..host.workspace import Workspace
 from ..report.totals import dollars
+from ..report.untraced import without_password
 from ..settings.cast import parts
 from ..settings.values import Settings
 from .opening import Opened
+from .tracing import plan_traces
 
 SOME_WORKSPACE = Workspace(
     path=Path("WORKSPACE"),
@@ -56,6 +58,7 @@ def plan_lines(opened: Opened) -> Iterator[str]:
         into = merge.target or "the branch that is checked out"
         pushed = " and pushed" if merge.push else ""
         yield f"Once accepted it is merged into {into} ({merge.strategy}){pushed}"
+    yield from trace_lines(opened)
     yield "Nothing was changed."
 
 
@@ -78,6 +81,15 @@ def cost_not_told(agents: Mapping[str, Agent]) -> str:
     if len(silent) == len(agents):
         return "WARNING: no chosen agent tells what it costs: max_cost_usd will end nothing"
     return f"max_cost_usd: no cost is told by {', '.join(silent)}: what they spend does not count"
+
+
+def trace_lines(opened: Opened) -> Iterator[str]:
+    """Where traces would go, if anybody asks for them."""
+    traces = plan_traces(opened.settings.otel, opened.request.environ)
+    if traces.problem:
+        yield f"Traces: none, although {traces.by} is set: {traces.problem}"
+    elif traces.endpoint:
+        yield f"Traces go to: {without_password(traces.endpoint)} ({traces.by})"
 
 
 def waves(mission: MissionState) -> list[list[WorkPackageState]]:

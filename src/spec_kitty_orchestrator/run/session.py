@@ -9,21 +9,15 @@ from functools import partial
 
 import click
 import trio
-from attrs import evolve, frozen
+from attrs import frozen
 
 from ..errors import ExitCode, StateFileError, find_known
-from ..host.client import HostClient
-from ..host.notes import Notes
-from ..host.program import Runner
 from ..mission.acceptance import MissionEnd
 from ..mission.asked import carry_out
-from ..mission.budget import Budget
-from ..mission.context import AgentKit, RunContext, new_pool
-from ..mission.evidence import GitRepository, Repository
+from ..mission.context import RunContext
 from ..mission.mission import Mission
-from ..mission.records import MergeRecord
-from ..mission.slots import Slots
 from ..processes.agent_process import run_agent
+from ..processes.awake import keep_awake
 from ..processes.bounds import hard_exit_seconds
 from ..processes.ending import Swept
 from ..processes.open_files import raise_open_files
@@ -32,7 +26,8 @@ from ..report.board import Board, open_display
 from ..report.events import Notice, RunEnded
 from ..report.lines import Lines
 from ..report.reading import FILE_NAME, EventFile
-from ..report.stream import EventStream, Records
+from ..report.run_events import RunPaused
+from ..report.stream import Records
 from ..report.times import clock_time
 from ..settings.loading import load_settings
 from .clock import SteadyClock
@@ -40,12 +35,17 @@ from .first_words import run_started
 from .last_words import overhear
 from .leaving import leave_page
 from .lock import RunLock, run_lock
+from .notices import Notices
+from .obeying import Obeying
 from .opening import KITTIFY, Opened, Request, check_everything
+from .ordering import OrderBox, orders_folder
 from .ownership import give_back
 from .plan import cost_not_told, plan_lines
+from .services import open_run, with_traces
 from .state import RunState, RunStatus, RunStore
 from .stopping import StopControl, exit_hard_when_late
 from .taking_up import take_up
+from .tracing import open_traces
 from .writer import StateWriter
 
 MEND_SECONDS = 1.0
@@ -100,6 +100,7 @@ async def _supervise(request: Request, stop: StopControl, display: Board | Lines
         # What a killed run left in flight must not land after the host was asked how things stand.
         swept = await _sweep(before, request, stop.grace)
         opened = await check_everything(request)
+        traces = await open_traces(opened.settings.otel, request.environ, opened.agents, display.notice)
         taken = await trio.to_thread.run_sync(partial(take_up, opened, store, resume=resume))
         taken.state.left = list(dict.fromkeys((*taken.state.left, *swept.left)))
         writer = StateWriter(store, taken.state)
@@ -108,8 +109,8 @@ async def _supervise(request: Request, stop: StopControl, display: Board | Lines
         await trio.to_thread.run_sync(taken.is_stored)
         lock.name_run(writer.state.run_id)
         adopt_orphans()
-        run = open_run(opened, writer, opened.agent_kit(run_agent, stop.kill_now))
-        session = Session(opened, writer, lock, stop, run)
+        run = with_traces(open_run(opened, writer, opened.agent_kit(run_agent, stop.kill_now)), traces)
+        session = Session(opened, writer, lock, stop, run, Notices(run, stop))
         async with session.recording(display):
             session.tell_what_begins(swept, taken.notices, resumed=resume)
             if before is not None and not before.belongs_to(request.repo_root):
@@ -129,58 +130,6 @@ def _is_a_copy(before: RunState) -> str:
     return f"the state of run {before.run_id} was copied here from {where}"
 
 
-def _note_merge(writer: StateWriter, merge: MergeRecord) -> None:
-    writer.state.merge = merge
-    writer.mark()
-
-
-def open_run(
-    opened: Opened,
-    writer: StateWriter,
-    kit: AgentKit,
-    repository: Repository | None = None,
-    ask_host: Runner | None = None,
-) -> RunContext:
-    """The services of a run.
-
-    Args:
-        repository: what is committed, if not what git has.
-        ask_host: runs the host's commands, in place of a process for each.
-    """
-    state = writer.state
-    environ = {**opened.request.environ, RUN_MARKER: state.run_id}
-
-    def tell_left(who: str, left: tuple[str, ...]) -> None:
-        run.note_left(who, left)
-
-    settings = opened.settings
-
-    endpoint = evolve(opened.host.endpoint, environ=environ, kill_now=kit.kill_now, tell_left=tell_left)
-    host, events = HostClient(endpoint, state.mission, state.actor, ask_host), EventStream()
-    run = RunContext(
-        repo_root=opened.request.repo_root,
-        run_id=state.run_id,
-        settings=settings,
-        host=host,
-        agents=kit,
-        record=state.record,
-        save=writer.mark,
-        saved=writer.saved,
-        events=events,
-        notes=Notes(host, events),
-        pool=new_pool(kit, events, state.resting, writer.mark),
-        budget=Budget(settings.max_cost_usd, settings.max_runtime_seconds, state.work_packages, events.emit),
-        repository=repository or GitRepository(),
-        slots=Slots(settings.max_concurrent_wps),
-        wanted=opened.wanted,
-        merge=lambda: state.merge,
-        note_merge=partial(_note_merge, writer),
-        walls=opened.walls,
-        left=state.left,
-    )
-    return run
-
-
 @frozen
 class Session:
     """A run that has been opened: what it works with, what it remembers, and what stops it."""
@@ -190,11 +139,16 @@ class Session:
     lock: RunLock
     stop: StopControl
     run: RunContext
+    notices: Notices
 
     def tell_what_begins(self, swept: Swept, notices: tuple[str, ...], *, resumed: bool) -> None:
         """The first events: the run, how it came about, what its predecessors left behind, who is missing."""
         state, emit = self.writer.state, self.run.events.emit
+        self.run.traces.follow(state.traceparent)
         emit(run_started(self.opened, state, resumed=resumed))
+        self._tell_traces()
+        if state.paused_since is not None:
+            emit(RunPaused(state.paused_since))
         for notice in notices:
             emit(Notice(notice))
         if self.opened.shortcoming:
@@ -211,17 +165,35 @@ class Session:
             elif (rest := self.run.pool.remembered.get(agent_id)) is not None:
                 emit(Notice(f"{agent_id} rests until {clock_time(rest.until)}: {rest.message}"))
 
+    def _tell_traces(self) -> None:
+        traces = self.run.traces
+        if traces.traceparent:
+            self.writer.state.traceparent = traces.traceparent
+            self.writer.mark()
+        if traces.notice:
+            self.run.events.emit(Notice(traces.notice))
+
     async def run_mission(self) -> ExitCode:
         """The mission to its end, with its state on the disk and its lock in place."""
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self.writer.keep)
             nursery.start_soon(self._stay_known)
+            nursery.start_soon(self.notices.keep)
+            if not self.run.settings.allow_sleep:
+                nursery.start_soon(self._keep_awake)
             first = await carry_out(self.opened.request.asked, self.run, self.opened.mission)
-            end = await Mission(self.run, first).orchestrate()
+            mission = Mission(self.run, first)
+            box = OrderBox(orders_folder(self.run.repo_root), self.writer.state.process)
+            nursery.start_soon(Obeying(self.run, self.writer, mission, box).obey)
+            end = await mission.orchestrate()
             nursery.cancel_scope.cancel()
         self.writer.state.accepted = end.is_accepted
         finished = end.exit_code in (ExitCode.ACCEPTED, ExitCode.ATTENTION)
         return await self._end(RunStatus.FINISHED if finished else RunStatus.STOPPED, end)
+
+    async def _keep_awake(self) -> None:
+        environ = {**self.run.agents.environ, RUN_MARKER: self.run.run_id}
+        await keep_awake(environ, self.run.repo_root, self.stop.kill_now)
 
     async def _stay_known(self) -> None:
         """Puts lock file and state file back when a `git clean` takes them away: `abort` needs them."""
@@ -243,6 +215,7 @@ class Session:
             raise StateFileError(f"cannot write {self.run.log_dir}: {problem.strerror}") from problem
         self.run.events.add(lines)
         self.run.events.add(display)
+        self.run.events.add(self.notices)
         try:
             yield
         except BaseException as problem:
@@ -250,7 +223,9 @@ class Session:
             raise
         finally:
             with trio.CancelScope(shield=True):
-                await trio.to_thread.run_sync(lines.close)
+                async with trio.open_nursery() as nursery:  # each may wait: for a disk, for a network
+                    nursery.start_soon(trio.to_thread.run_sync, self.run.traces.close)
+                    nursery.start_soon(trio.to_thread.run_sync, lines.close)
                 await leave_page(file, self.run.repo_root, display.notice)
                 await trio.to_thread.run_sync(give_back, self.run.log_dir, self.run.repo_root / KITTIFY)
 
@@ -261,7 +236,9 @@ class Session:
         try:
             await self.writer.save_at_last()
         finally:
-            self.run.events.emit(RunEnded(status.value, int(end.exit_code), state.reason, state.totals))
+            ended = RunEnded(status.value, int(end.exit_code), state.reason, state.totals)
+            self.run.events.emit(ended)
+            await self.notices.finish(ended)
         return end.exit_code
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
@@ -29,6 +30,7 @@ pytestmark = [
     ),
 ]
 AGENTS = sorted(RIGS)
+USER = 12345
 
 
 BEHIND_SRT = [agent_id for agent_id in AGENTS if agent_id != "codex"]  # which does nothing there
@@ -73,6 +75,28 @@ async def test_a_reviewer_judges_and_can_write_nothing(agent_id: str, new_bench:
     assert verdict is not None
     assert verdict.approved, verdict.feedback
     assert bench.git("status", "--porcelain") == ""
+
+
+@pytest.mark.skipif(os.geteuid() != 0 or shutil.which("setpriv") is None, reason="becomes another user")
+@pytest.mark.parametrize("agent_id", ["claude-code", "codex"])
+async def test_a_user_has_codex_behind_the_wall_too(agent_id: str, new_bench: NewBench) -> None:
+    """With a sandbox of its own inside; to root that is refused, and codex then does nothing."""
+    bench = evolve(walled(new_bench(agent_id, "work")), user=USER)
+    if not _may_be_entered(bench.folder):
+        pytest.skip(f"{bench.folder} is not open to other users")
+    bench.walls = evolve(bench.walls, is_root=False)
+    outcome = await bench.attempt(Role.IMPLEMENTATION)
+    assert outcome.failure is None
+    assert bench.git("log", "--format=%s", f"{bench.base}..HEAD") == "Do WP01"
+    assert bench.marks == ["T001", "T002"]
+    outcome = await bench.attempt(Role.REVIEW)
+    assert outcome.failure is None
+    assert read_verdict(outcome.transcript.final_text, REVIEW_REF) is not None
+    assert not bench.survivors()
+
+
+def _may_be_entered(folder: Path) -> bool:
+    return all(each.stat().st_mode & 0o005 == 0o005 for each in folder.parents)
 
 
 @pytest.mark.parametrize("agent_id", AGENTS)

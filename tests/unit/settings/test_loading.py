@@ -29,6 +29,7 @@ refresh_seconds: 60
 max_log_mb: 100
 max_cost_usd: 12.5
 max_runtime_seconds: 3600
+otel: true
 agents:
   implementation: [claude-code, mine]
   review: [codex]
