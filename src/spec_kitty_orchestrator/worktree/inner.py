@@ -43,7 +43,11 @@ def planted(path: bytes, index: Index, oid_bytes: int) -> Iterator[tuple[bytes, 
             if not os.path.lexists(folder + b"/.git"):
                 continue  # not checked out
             git_dir = _git_dir(folder)
-            if why := "a .git that names no git folder, or is a link" if git_dir is None else _obeyed(git_dir):
+            if (
+                why := "a .git that names no git folder, or is a link"
+                if git_dir is None
+                else _obeyed(git_dir)
+            ):
                 yield os.path.relpath(folder, path), why
             elif git_dir is not None:
                 to_do.append((folder, read_index(Path(os.fsdecode(git_dir)), oid_bytes)))
