@@ -181,11 +181,11 @@ def _check_links(path: Path, git_dir: Path) -> None:
 
 
 def _refuse_links(workspace: Workspace) -> None:
-    """That no link has git or the host write elsewhere: both open logs, messages and locks by whatever is there.
+    """That no link has git or the host write elsewhere: both write through one.
 
     Of the mission's folder, which is the project's, only links that lead out of it.
     """
-    *git, planning = workspace.written_outside[1:]  # what is in `objects` bears its name and form by its content
+    _objects, *git, planning = workspace.written_outside  # objects are named and made by their content
     for link in (link for folder in git for link in _links_in(folder)):
         raise _Flaw(
             f"has been tampered with: {link} is a link to {os.readlink(link)}, which git would write to"

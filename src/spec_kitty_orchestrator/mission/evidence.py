@@ -208,8 +208,8 @@ def _refuse_planted(history: History, workspace: Workspace) -> None:
     for name, what in planted(os.fsencode(workspace.path), index, history.oid_bytes):
         at = workspace.path / os.fsdecode(name)
         raise WorkspaceError(
-            f"the workspace {workspace.path} holds a submodule, {os.fsdecode(name)}, with {what}: git would obey "
-            "that in the next `git status` there, and an agent could have written it",
+            f"the workspace {workspace.path} holds a submodule, {os.fsdecode(name)}, with {what}: git would "
+            "obey that in the next `git status` there, and an agent could have written it",
             remedy=f"look at it; move {shlex.quote(str(at))} away, then run again",
         )
 

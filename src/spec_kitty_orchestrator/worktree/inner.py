@@ -1,7 +1,7 @@
 """Submodules that were made in a worktree: whether git may be run over them.
 
-`git status` in a worktree goes on into each submodule that is checked out there, with the config and the hooks
-of that repository (`core.fsmonitor` names a program). Whoever can write to the worktree can write those too.
+`git status` in a worktree goes on into each submodule that is checked out there, with the config and the
+hooks of that repository (`core.fsmonitor` names a program), which an agent can write, too.
 """
 
 from __future__ import annotations
