@@ -19,6 +19,7 @@ import psutil
 import pytest
 from attrs import evolve, frozen
 from hypothesis import HealthCheck, settings
+from tests.held_to_schema import hold_files
 
 from spec_kitty_orchestrator.demo import project as demo_project
 from spec_kitty_orchestrator.demo.project import Project
@@ -210,8 +211,8 @@ def patience() -> str:
 @pytest.fixture
 def enter(
     tmp_path: Path, clean_environ: dict[str, str], trace: Trace, patience: str
-) -> Callable[[Project], Arena]:
-    """Copies a made project into the test's own arena."""
+) -> Iterator[Callable[[Project], Arena]]:
+    """Copies a made project into the test's own arena; what happens in it is as the events' schema says."""
 
     def _enter(template: Project) -> Arena:
         root = tmp_path / "my project"  # with a space: paths are quoted wherever they are words of a command
@@ -224,7 +225,8 @@ def enter(
         environ = {**clean_environ, **trace.environ, "PATH": path, **ours}
         return Arena(tmp_path, evolve(template, root=root, environ=environ), environ)
 
-    return _enter
+    yield _enter
+    hold_files(tmp_path)
 
 
 def digest(root: Path) -> dict[str, tuple[int, bytes]]:

@@ -29,7 +29,7 @@ class ExitCode(enum.IntEnum):
     INTERNAL = 6, "internal error"
     HUNG_UP = 129, "stopped by SIGHUP; resumable"
     INTERRUPTED = 130, "stopped by Ctrl-C; resumable"
-    TERMINATED = 143, "stopped by SIGTERM or abort; resumable"
+    TERMINATED = 143, "stopped by SIGTERM, abort or stop; resumable"
 
 
 class OrchestratorError(Exception):

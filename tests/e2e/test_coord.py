@@ -49,7 +49,7 @@ def test_it_is_done_and_the_run_ends_with_the_hosts_words_and_the_command_to_mer
     assert f"WARNING: {CANNOT}{mission}" in dry.stdout
     for args in ((), ("--mission", mission)):
         doctor = arena.run("doctor", *args)
-        assert f"mission {mission}: WARNING: {CANNOT}{mission}" in doctor.stdout
+        assert f"warning  topology of {mission}: {CANNOT}{mission}" in doctor.stdout
         assert doctor.returncode == 0, doctor.text
 
     ended = arena.orchestrate()
@@ -83,7 +83,7 @@ def test_nothing_is_said_of_a_mission_that_can_be_accepted(enter, diamond):
     doctor = arena.run("doctor", "--mission", arena.project.mission)
     assert (dry.returncode, doctor.returncode) == (0, 0), doctor.text
     assert "cannot" not in dry.text.replace("cannot be kept", "")
-    assert f"ok   mission {arena.project.mission}: 4 work packages" in doctor.stdout
+    assert f"ok       mission {arena.project.mission}: 4 work packages: 4 planned" in doctor.stdout
     nobody = arena.run("doctor", "--mission", "nosuch")
-    assert nobody.returncode == 2, nobody.text
-    assert "FAIL mission nosuch: " in nobody.stdout
+    assert nobody.returncode == 1, nobody.text
+    assert "error    mission nosuch: " in nobody.stdout

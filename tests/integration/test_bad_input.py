@@ -243,8 +243,8 @@ def test_with_a_broken_configuration_a_run_can_be_seen_and_stopped_and_doctor_sa
     change(arena)
 
     doctor = arena.run("doctor")
-    assert doctor.returncode == 2, doctor.text
-    assert "FAIL project and settings: " in doctor.stdout
+    assert doctor.returncode == 1, doctor.text
+    assert "error    settings: " in doctor.stdout
     assert said in doctor.stdout
     assert "running" in arena.run("status").stdout
     aborted = arena.run("abort")
@@ -265,7 +265,7 @@ def test_a_variable_that_is_broken_is_one_line_too_and_keeps_nobody_from_stoppin
     arena.wait_for_prompt("claude", "WP01", "implementation")
     broken = {"SK_ORCH_GRACE_SECONDS": "soon"}
     doctor = arena.run("doctor", **broken)
-    assert doctor.returncode == 2, doctor.text
+    assert doctor.returncode == 1, doctor.text
     assert "SK_ORCH_GRACE_SECONDS: grace_seconds: expected a number" in doctor.stdout
     assert "running" in arena.run("status", **broken).stdout
     assert arena.run("abort", **broken).returncode == 0

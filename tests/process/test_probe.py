@@ -12,6 +12,7 @@ from click.testing import CliRunner
 from tests.process.stage import PATIENCE
 
 from spec_kitty_orchestrator.agents import probe
+from spec_kitty_orchestrator.agents.catalog import ALL
 from spec_kitty_orchestrator.cli.agents import agents_command
 
 
@@ -32,7 +33,7 @@ def install(folder: Path, name: str, script: str) -> None:
 
 def listed(*args: str) -> dict[str, dict[str, object]]:
     result = CliRunner().invoke(agents_command, ["--json", *args], catch_exceptions=False)
-    return {each["id"]: each for each in json.loads(result.stdout)}
+    return {each["id"]: each for each in json.loads(result.stdout)["agents"]}
 
 
 def test_a_version_is_what_the_program_says(programs: Path) -> None:
@@ -41,6 +42,8 @@ def test_a_version_is_what_the_program_says(programs: Path) -> None:
     install(programs, "pi", "exit 3")
     found = listed()
     assert found["claude-code"]["version"] == "2.1.330"
+    assert found["claude-code"]["age"] is None
+    assert found["codex"]["age"] is None
     assert found["codex"]["version"] == "0.169.0-beta.1"
     assert found["pi"]["installed"] is True
     assert found["pi"]["version"] is None
@@ -71,9 +74,17 @@ def test_programs_that_hang_are_ended_with_all_that_they_started(
     assert not [each for each in psutil.process_iter(["cmdline"]) if "61.7" in (each.info["cmdline"] or ())]
 
 
-def test_the_table_names_every_agent(programs: Path) -> None:
+def test_the_list_fits_a_terminal_and_breaks_no_word(programs: Path) -> None:
     install(programs, "cursor-agent", "echo 2026.1.2")
-    result = CliRunner().invoke(agents_command, env={"COLUMNS": "200"}, catch_exceptions=False)
-    assert "claude-code" in result.stdout
-    assert "not installed" in result.stdout
-    assert "2026.1.2" in result.stdout
+    install(programs, "claude", "echo 2.1.400")
+    install(programs, "pi", "echo 0.80.0")
+    result = CliRunner().invoke(agents_command, catch_exceptions=False)
+    lines = result.stdout.splitlines()
+    assert max(len(line) for line in lines if str(programs) not in line) < 80
+    assert "claude-code 2.1.400 (newer than 2.1.330, which is verified)" in lines
+    assert "pi 0.80.0 (older than 0.87.1, which is verified)" in lines
+    assert "cursor 2026.1.2 (never run by us: known from its documentation)" in lines
+    missing = " ".join(lines).partition("not installed: ")[2].split(", ")
+    assert missing == ["codex", "copilot", "gemini", "qwen", "opencode", "kilocode", "augment", "letta"]
+    notes = " ".join(result.stdout.split())
+    assert all(spec.note in notes for spec in ALL if spec.agent_id in ("cursor", "claude-code", "pi"))

@@ -5,12 +5,14 @@ Each way out is tried without a wall first, where it must succeed: one that coul
 
 from __future__ import annotations
 
+import http.server
 import os
 import shutil
 import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -18,6 +20,7 @@ from typing import Any
 
 import pytest
 from attrs import define, evolve, field
+from tests.e2e.real_agents.install import bin_folder
 from tests.process.launch import Launch
 from tests.process.test_nothing_survives import put_through
 
@@ -27,7 +30,7 @@ from spec_kitty_orchestrator.agents.spec import AgentSettings, Role, Wall
 from spec_kitty_orchestrator.host.workspace import Workspace, still_intact
 from spec_kitty_orchestrator.processes.ending import EndedBy
 from spec_kitty_orchestrator.settings.values import SandboxSettings
-from spec_kitty_orchestrator.walls.around import Walls
+from spec_kitty_orchestrator.walls.around import PROGRAMS, Walls
 from spec_kitty_orchestrator.walls.enclosure import Occupant
 from spec_kitty_orchestrator.walls.trial import try_wall
 
@@ -42,6 +45,7 @@ USER = 12345
 """Some user who is nobody else."""
 USERS = [pytest.param(0, id="root"), pytest.param(USER, id="user")]
 SECRET = "the secret of whoever runs this"
+SRT = os.pathsep.join(map(str, (bin_folder("srt"), bin_folder("node"))))
 BASE = Path("/var/tmp")
 """Not below /tmp, which is private inside: that would prove nothing of the rest."""
 
@@ -154,7 +158,12 @@ class Place:
         work = self.workspace
         own = {"R": self.repo, "G": work.common_git_dir, "D": work.git_dir, "W": work.path, "HOME": self.home}
         env = {name: str(path) for name, path in own.items()}
-        env |= {"PATH": os.environ["PATH"], "MARK": self.mark, "SOCKET": str(self.socket), "LANG": "C.UTF-8"}
+        env |= {
+            "PATH": f"{SRT}:{os.environ['PATH']}",
+            "MARK": self.mark,
+            "SOCKET": str(self.socket),
+            "LANG": "C.UTF-8",
+        }
         return env | ({"VICTIM": str(self.victim.pid)} if self.victim else {})
 
     def git(self, *args: str, cwd: Path | None = None) -> str:
@@ -222,24 +231,25 @@ class Place:
             path.unlink(missing_ok=True)
         shutil.rmtree(self.folder)
 
-    def occupant(self, role: Role = Role.IMPLEMENTATION, **env: str) -> Occupant:
-        agent = Agent(get_agent("claude-code"), Path("/bin/sh"), AgentSettings(sandbox=Wall.BWRAP))
+    def occupant(self, role: Role = Role.IMPLEMENTATION, use: Wall = Wall.BWRAP) -> Occupant:
+        agent = Agent(get_agent("claude-code"), Path("/bin/sh"), AgentSettings(sandbox=use))
         folder = self.folder / "attempt"
         folder.mkdir(exist_ok=True)
         os.chown(folder, self.user, self.user)
-        return Occupant(agent, role, self.workspace, folder, {**self.env, **env})
+        return Occupant(agent, role, self.workspace, folder, self.env)
 
     def run(
-        self, script: str, role: Role | None = Role.IMPLEMENTATION, **settings: Any
+        self, script: str, role: Role | None = Role.IMPLEMENTATION, use: Wall = Wall.BWRAP, **settings: Any
     ) -> subprocess.CompletedProcess[str]:
         """Runs a script as the user, behind the wall of a role; without a wall when that is None."""
         argv: tuple[str, ...] = ("/bin/sh", "-c", script)
         cwd = self.workspace.path
         if role is not None:
-            inside = self.occupant(role)
-            walls = Walls(SandboxSettings(Wall.BWRAP, **settings), self.repo, is_root=self.user == 0)
+            inside = self.occupant(role, use)
+            walls = Walls(SandboxSettings(use, **settings), self.repo, is_root=self.user == 0)
             walled = walls.around(inside, argv)
             for path, text in walled.files.items():
+                path.parent.mkdir(exist_ok=True)
                 path.write_text(text)
                 os.chown(path, self.user, self.user)
             self.give_away()
@@ -440,7 +450,7 @@ async def test_the_canaries_die_and_one_lives(new_place: NewPlace) -> None:
             "",
         ),
         ("echo 'bwrap: setting up uid map: Permission denied' >&2; exit 1", (), "setting up uid map"),
-        ('exec "$REAL" --tmpfs "$R/.." "$@" --ro-bind / /', (), "bwrap: "),
+        ('exec "$REAL" --ro-bind /nowhere /nowhere "$@"', (), "bwrap: Can't find source path /nowhere"),
     ],
     ids=["a wall that is none", "one that the kernel refuses", "one that fails"],
 )
@@ -459,6 +469,81 @@ async def test_a_wall_that_does_not_hold_is_found_out(
     assert trouble in trial.trouble
     assert "sandbox: bwrap" in trial.problem.message
     assert trial.problem.remedy
+
+
+# The same with srt, as far as it is another program that holds it.
+
+NEEDS_SRT = pytest.mark.skipif(
+    any(shutil.which(program, path=f"{SRT}:{os.environ['PATH']}") is None for program in PROGRAMS[Wall.SRT]),
+    reason="srt is not here: apt-get install socat ripgrep; python tests/e2e/real_agents/install.py srt",
+)
+TRIED_ON_SRT = (
+    *(
+        "a hook",
+        "the repository's config",
+        "where the config is",
+        "a config of the worktree's",
+        "the file .git",
+    ),
+    *("the branch main", "a new file in the main tree", "the shell's start", "a private key", "passwords"),
+    *("the CLI's own settings", "another process", "a socket in /run or /tmp", "everything mounted anew"),
+)
+
+
+@NEEDS_SRT
+def test_no_way_leads_a_user_out_of_srt(new_place: NewPlace) -> None:
+    place, led_out = new_place(USER), {}
+    before = place.state()
+    for way in TRIED_ON_SRT:
+        done = place.run(SCRIPTS[way], use=Wall.SRT)
+        if place.state() != before or done.returncode == 0:
+            led_out[way] = (done.returncode, done.stderr)
+    assert led_out == {}
+    still_intact(place.workspace)
+    assert place.run("git commit -q --allow-empty -m One && git add -A", use=Wall.SRT).returncode == 0
+    assert place.git("log", "--format=%s", "kitty/mission-m-lane") == "One\nStart"
+    assert place.run("echo evil > new.txt", Role.REVIEW, Wall.SRT).returncode != 0
+
+
+@NEEDS_SRT
+async def test_srt_does_not_hold_root_and_is_refused(new_place: NewPlace) -> None:
+    place = new_place(0)
+    walls = Walls(SandboxSettings(Wall.SRT), place.repo)
+    trial = await try_wall(walls, place.occupant(use=Wall.SRT).agent, place.env)
+    assert trial.broken == ("may set what the kernel runs",)
+    assert "run as another user than root" in trial.problem.remedy
+
+
+@NEEDS_SRT
+def test_srt_lets_through_to_whom_is_allowed_and_to_nobody_else(new_place: NewPlace) -> None:
+    place, handler = new_place(USER), http.server.BaseHTTPRequestHandler
+    handlers = [type("Handler", (handler,), {"do_GET": _answer, "log_message": _say_nothing}) for _ in "12"]
+    servers = [http.server.ThreadingHTTPServer(("127.0.0.1", 0), each) for each in handlers]
+    for server in servers:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+    allowed, other = (f"127.0.0.1:{server.server_address[1]}" for server in servers)
+    ask = (
+        "python3 -c 'import sys, urllib.request as r; print(r.urlopen(sys.argv[1]).read().decode())' http://"
+    )
+    direct = "python3 -c 'import socket, sys; socket.create_connection((\"127.0.0.1\", int(sys.argv[1])))' "
+    domains = {"use": Wall.SRT, "allowed_domains": (allowed,)}
+    assert place.run(ask + allowed, **domains).stdout == "an answer\n"
+    assert place.run(ask + other, **domains).returncode != 0
+    assert place.run(direct + allowed.partition(":")[2], **domains).returncode != 0
+    assert place.run(ask + other, None).stdout == "an answer\n"
+    for server in servers:
+        server.shutdown()
+        server.server_close()
+
+
+def _answer(handler: http.server.BaseHTTPRequestHandler) -> None:
+    handler.send_response(200)
+    handler.end_headers()
+    handler.wfile.write(b"an answer")
+
+
+def _say_nothing(*_: object) -> None:
+    """In place of a line on stderr for each request."""
 
 
 # How it ends.

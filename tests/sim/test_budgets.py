@@ -17,12 +17,12 @@ from spec_kitty_orchestrator.mission.acceptance import MissionEnd
 from spec_kitty_orchestrator.processes.ending import EndedBy
 from spec_kitty_orchestrator.report.events import (
     AttemptEnded,
-    Notice,
     RetryPlanned,
     WaitingForAgents,
     WpLeft,
     WpPutOff,
 )
+from spec_kitty_orchestrator.report.run_events import BudgetUsedUp
 from spec_kitty_orchestrator.report.totals import Total
 
 NewWorld = Callable[..., World]
@@ -60,13 +60,13 @@ def test_when_the_money_is_spent_those_at_work_finish_and_nothing_else_begins(ne
     assert world.lanes() == {**dict.fromkeys(FIVE[:3], "for_review"), "WP04": "planned", "WP05": "planned"}
     ended_by_budget(end, "budget spent: 7.00 of 5.00 USD (max_cost_usd); go on with")
     assert end.lines[-1].endswith("resume --max-cost-usd MORE")
-    assert [event.line for event in world.said(Notice)] == [
+    assert [event.line for event in world.said(BudgetUsedUp)] == [
         "budget spent: 5.00 of 5.00 USD (max_cost_usd): agents at work finish, nothing new begins"
     ]
     assert all("the run's budget is spent (max_cost_usd); then: " in line for line in end.lines[1:-1])
     assert len(end.lines) == 1 + len(FIVE) + 1
     said = [type(event) for event in world.events]
-    assert said.index(Notice) == said.index(AttemptEnded) + 1  # before it is handed over
+    assert said.index(BudgetUsedUp) == said.index(AttemptEnded) + 1  # before it is handed over
     assert world.remember().work_packages["WP01"].last_error is None
 
 
@@ -180,7 +180,7 @@ def test_when_the_time_is_over_those_at_work_finish_and_are_handed_over(new_worl
     end = world.orchestrate()
     assert made(world) == {("WP01", "implementation"): 1}
     assert world.lanes() == {"WP01": "for_review", "WP02": "planned"}
-    assert any("time over: 30 of 30 s" in event.line for event in world.said(Notice))
+    assert any("time over: 30 of 30 s" in event.line for event in world.said(BudgetUsedUp))
     ended_by_budget(end, "of 30 s (max_runtime_seconds); go on with: spec-kitty-orchestrator resume")
     assert 100 < float(end.lines[-1].split()[2]) < 130
 

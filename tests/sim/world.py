@@ -21,6 +21,7 @@ from conformance.fake.command_line import respond
 from conformance.fake.host import FakeHost, new_mission
 from conformance.fake.in_process import InProcessHost, make_fake_project
 from conformance.fake.workspaces import PaperWorkspaces
+from tests.held_to_schema import hold_emitted
 from trio.testing import MockClock
 
 from spec_kitty_orchestrator.agents.agent import Agent
@@ -42,9 +43,13 @@ from spec_kitty_orchestrator.processes.starting import CommandNotStarted
 from spec_kitty_orchestrator.report.events import Event, Notice
 from spec_kitty_orchestrator.report.untraced import Untraced
 from spec_kitty_orchestrator.run.asking import wanted_of
+from spec_kitty_orchestrator.run.notices import Notices
+from spec_kitty_orchestrator.run.obeying import Obeying
 from spec_kitty_orchestrator.run.opening import KITTIFY, Opened, Request, named_agents
-from spec_kitty_orchestrator.run.session import open_run, with_traces
+from spec_kitty_orchestrator.run.ordering import Answer, Order, OrderBox, Ordered
+from spec_kitty_orchestrator.run.services import open_run, with_traces
 from spec_kitty_orchestrator.run.state import RunState, RunStore
+from spec_kitty_orchestrator.run.stopping import StopControl
 from spec_kitty_orchestrator.run.taking_up import begin_state, take_up
 from spec_kitty_orchestrator.run.writer import StateWriter
 from spec_kitty_orchestrator.settings.loading import load_settings
@@ -203,6 +208,7 @@ class World:
         acts: (work package, role) → what its attempts do, in order; then `GOOD` for ever.
         agent_acts: agent id → the same for whatever it is asked, before `acts`.
         actor, flags, wishes, resume: who the next run is to the host, what it is asked for, if it goes on.
+        told: what `on_attention` was given, in order; its command fails each time.
         commands: the project's own commands that were run, in order.
         command_acts: how the next ones end: exit status, output, what happens meanwhile.
         weather: what befalls an agent that starts now, before all acts; asked with its id.
@@ -236,6 +242,9 @@ class World:
     programs: dict[str, Path | None] = field(factory=dict)
     state: RunState | None = None
     writer: StateWriter | None = None
+    mission: Mission | None = None
+    notices: Notices | None = None
+    told: list[dict[str, Any]] = field(factory=list)
     actor: str = ACTOR
     flags: Flags = field(factory=Flags)
     wishes: Asked = field(factory=Asked)
@@ -269,6 +278,7 @@ class World:
         return trio.run(self._orchestrate, stop_after, killed, clock=MockClock(autojump_threshold=0))
 
     async def _orchestrate(self, stop_after: float, killed: bool) -> MissionEnd:
+        told = len(self.events)
         mission = await self.open_mission()
         assert self.writer is not None
         try:
@@ -276,6 +286,7 @@ class World:
                 return await self._recorded(mission, self.writer)
         finally:
             self.wall = self.now()
+            hold_emitted(self.events[told:])
             if not (killed and patience.cancel_called):
                 await self.writer.save_at_last()
         assert stop_after < A_DAY, "the run hangs"
@@ -286,6 +297,8 @@ class World:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(writer.keep)
             nursery.start_soon(self.beside)
+            assert self.notices is not None
+            nursery.start_soon(self.notices.keep)
             try:
                 end = await mission.orchestrate()
             except OrchestratorError as problem:  # raised below: out of a nursery it would come in a group
@@ -314,8 +327,31 @@ class World:
         run = evolve(open_run(opened, self.writer, kit, paper, self.host), jitter=lambda: 0.0)
         run = with_traces(run, self.traces)
         run.events.add(self.events.append)
+        self.notices = Notices(run, StopControl())
+        run.events.add(self.notices)
         self.events += map(Notice, taken.notices)
-        return Mission(run, await carry_out(self.wishes, run, first))
+        self.mission = Mission(run, await carry_out(self.wishes, run, first))
+        return self.mission
+
+    async def order(self, order: Order, **asked: Any) -> Answer:
+        """Orders something of the run that is alive, as another process does; what it answers."""
+        assert self.mission is not None
+        assert self.writer is not None
+        box = OrderBox(self.root, self.writer.state.process)
+        obeying = Obeying(self.mission.run, self.writer, self.mission, box)
+        return await obeying.carry_out(Ordered(order, box.process, Asked(**asked)))
+
+    def happens(self, *steps: tuple[float, Callable[[], Awaitable[object]]]) -> list[object]:
+        """Has things be done beside the run, at these seconds of its clock; returns what comes of them."""
+        came: list[object] = []
+
+        async def beside() -> None:
+            for when, what in steps:
+                await trio.sleep_until(when)
+                came.append(await what())
+
+        self.beside = beside
+        return came
 
     def now(self) -> float:
         """The time of day."""
@@ -336,7 +372,12 @@ class World:
         sink: OutputSink,
         on_start: OnStart,
     ) -> Ending:
-        """Plays one attempt, or one command of the project's own; a `RunAgent`."""
+        """Plays one attempt, or a command of the project's own, or of who wants to know; a `RunAgent`."""
+        if log_file.name.startswith("on_attention"):
+            assert command.stdin is not None
+            self.told.append(json.loads(command.stdin.read_text()))
+            await trio.sleep(1.0)
+            return Ending(7, None, EndedBy.EXITED, (), 1.0)
         if command.stdin is None:
             return await self._run_command(command, sink)
         agent, prompt = Path(command.argv[0]).name, command.stdin.read_text(encoding="utf-8")

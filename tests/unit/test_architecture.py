@@ -25,7 +25,7 @@ USES = {
     "host": {"processes", "report", "converter", "errors"},
     "agents": {"host", "processes", "errors"},
     "processes": {"errors"},
-    "report": set(),
+    "report": {"converter"},
     "worktree": set(),
     "demo": {"errors"},
     "converter": set(),
@@ -41,12 +41,14 @@ STARTS_PROCESSES = {"processes.keeper", "processes._keeper"}
 PLAYS_THE_OWNER = {"demo.project", "demo.run", "demo.scripted_agent"}
 
 WRITES_FILES = {
+    "cli.init": "the settings' file, where there is none",
     "cli.main": "a traceback, for a report",
     "mission.leftovers": "moves what nobody committed to the logs",
     "mission.attempt": "prompts, and files that an agent is given",
     "mission.checks": "the folder of its logs",
     "mission.bugs": "a traceback, for a report",
     "processes.attempt_log": "an attempt's log",
+    "report.page": "the report of a run, beside its events",
     "report.stream": "events.jsonl",
     "run.lock": "the lock",
     "run.state": "the run state",
@@ -74,7 +76,21 @@ WITHOUT_EFFECTS = (
     "mission.verdict",
     "processes.bounds",
     "processes.ending",
+    "report.chapters",
+    "report.composing",
+    "report.document",
+    "report.drawing",
+    "report.estimate",
+    "report.figures",
+    "report.harmless",
+    "report.phases",
+    "report.picture",
+    "report.rows",
+    "report.schema",
+    "report.story",
+    "report.text",
     "report.totals",
+    "report.wp_story",
     "settings.checks",
     "settings.values",
     "settings.walls",
@@ -86,12 +102,12 @@ ACTS_ALL_THE_SAME = {
     "agents.__init__": {"os", "shutil"},  # where an agent's program is
     "agents.probe": {"trio"},  # which version it says it has
 }
-USES_THREADS = {"report.outlet", "report.board", "run.stopping"}
+USES_THREADS = {"report.outlet", "run.stopping"}
 """What may block for ever is done there; all else is one thread's."""
 TRACED = {"report.collector", "report.traces"}
 USES_TRIO = {
     "agents": {"probe"},
-    "cli": {"abort", "agents", "doctor"},
+    "cli": {"abort", "agents", "doctor", "status"},
     "host": {"client", "notes", "program"},
     "mission": {
         "acceptance",
@@ -107,8 +123,11 @@ USES_TRIO = {
         "workbench",
     },
     "processes": {"agent_process", "attempt_log", "keeper", "orphans"},
+    "run": {
+        *("clock", "doctor.examination", "doctor.keeper", "leaving", "opening"),
+        *("session", "stopping", "tracing", "writer"),
+    },
     "walls": {"trial"},
-    "run": {"clock", "opening", "session", "stopping", "tracing", "writer"},
 }
 
 EFFECTS = {
@@ -144,7 +163,10 @@ WRITING_CALLS = {
 }
 WRITING_FLAGS = {"O_WRONLY", "O_RDWR", "O_CREAT"}
 
-HEAVY = {"trio", "cattrs", "dulwich", "rich", "ruamel", "psutil", "filelock", "pytest", "opentelemetry"}
+HEAVY = {
+    *("trio", "jinja2", "cattrs", "dulwich", "rich", "ruamel", "psutil", "filelock", "pytest"),
+    "opentelemetry",
+}
 MOST_LINES = 300
 
 

@@ -84,5 +84,5 @@ def test_an_internal_error_on_a_full_disk_is_still_one_line(monkeypatch: pytest.
     monkeypatch.setattr(main.tempfile, "NamedTemporaryFile", full)
     assert main._explain(KeyError("it")) == (
         ExitCode.INTERNAL,
-        "error: internal error: KeyError('it') (please report it)",
+        "internal error: KeyError('it') (please report it)",
     )

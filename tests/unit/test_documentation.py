@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 import re
 import subprocess
 import sys
@@ -65,7 +67,8 @@ def _classes() -> list[type]:
     from spec_kitty_orchestrator.agents.spec import AgentSettings
     from spec_kitty_orchestrator.settings import values
 
-    return [Settings, values.AgentChoice, values.PolicyModes, values.HostSettings, CustomAgent, AgentSettings]
+    ours = (values.AgentChoice, values.PolicyModes, values.HostSettings, values.SandboxSettings)
+    return [Settings, *ours, CustomAgent, AgentSettings]
 
 
 def test_the_wrong_configuration_is_refused_with_these_words(tmp_path: Path) -> None:
@@ -73,6 +76,27 @@ def test_the_wrong_configuration_is_refused_with_these_words(tmp_path: Path) -> 
     with pytest.raises(ConfigError) as caught:
         load_settings(tmp_path, {}, Flags())
     assert caught.value.message == shown("wrong configuration")
+
+
+def test_what_holds_is_shown_as_it_says(tmp_path: Path) -> None:
+    for name in (".kittify", ".git"):
+        (tmp_path / name).mkdir()
+    (tmp_path / ".kittify" / FILE_NAME).write_text("# mine\nagents:\n  review: [codex, claude-code]\n")
+    first, *lines = shown("config show").splitlines()
+    variable, *words = first.removeprefix("$ ").split()
+    argv = [sys.executable, "-m", "spec_kitty_orchestrator", *words[1:]]
+    env = {**os.environ, **dict([variable.split("=")])}
+    done = subprocess.run(argv, cwd=tmp_path, env=env, capture_output=True, text=True, check=True)
+    printed = done.stdout.splitlines()
+    assert printed[:3] == lines[:3]
+    assert {*lines} - {"..."} <= {*printed}
+
+
+def test_an_error_is_the_object_that_it_says() -> None:
+    command, _, told = shown("error as json").partition("\n")
+    argv = [sys.executable, "-m", "spec_kitty_orchestrator", *command.split()[2:]]
+    done = subprocess.run(argv, capture_output=True, text=True)
+    assert json.loads(done.stdout) == json.loads(told)
 
 
 def test_every_agent_is_in_the_table_of_agents() -> None:

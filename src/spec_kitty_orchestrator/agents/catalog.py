@@ -8,7 +8,7 @@ a failure stands the capture that they come from. No command line holds a flag t
 
 from __future__ import annotations
 
-from . import homes
+from . import dialects, homes
 from .opencode import KILOCODE, OPENCODE
 from .places import At, at
 from .review_rules import GEMINI_POLICY, PI_EXTENSION, each
@@ -38,6 +38,7 @@ def _result_output(
         errors=(ErrorAt(failed, status="api_error_status", code="subtype"), *errors),
         complete=(at(type="result"),),
         status_pattern=status_pattern,
+        steps=dialects.CLAUDE,
     )
 
 
@@ -90,7 +91,7 @@ CODEX = AgentSpec("codex", "openai", ("codex",),
     # What a person once allowed by a rule would run outside of the sandbox, in both roles.
     review=RoleCommand("exec --json --ignore-rules --sandbox read-only", last=("-",)),
     output=Output(
-        OutputFormat.JSONL,
+        OutputFormat.JSONL, steps=dialects.CODEX,
         final=at("item.text", type="item.completed", item__type="agent_message"),
         session=at("thread_id", type="thread.started"),
         input_tokens=at("usage.input_tokens", type="turn.completed"),
@@ -129,7 +130,7 @@ COPILOT = AgentSpec("copilot", "github", ("copilot",),
         " --output-format json --no-color --no-auto-update"
     ),
     output=Output(
-        OutputFormat.JSONL,
+        OutputFormat.JSONL, steps=dialects.COPILOT,
         final=at("data.content", type="assistant.message"),
         session=at("sessionId", type="result"),
         errors=(ErrorAt(at("data.message", type="session.error"), "data.statusCode", "data.errorType"),),
@@ -161,7 +162,7 @@ GEMINI = AgentSpec("gemini", "google", ("gemini",),
         widens=("--skip-trust",),
     ),
     output=Output(
-        OutputFormat.JSONL,
+        OutputFormat.JSONL, steps=dialects.GEMINI,
         final=at("content", type="message", role="assistant"),
         final_adds=True,
         session=at("session_id"),
@@ -248,11 +249,10 @@ PI = AgentSpec("pi", "pi", ("pi",),
     ),
     output=Output(
         # Its exit status is 0 whatever the API answers: only the stop reason of the last turn tells.
-        OutputFormat.JSONL,
+        OutputFormat.JSONL, steps=dialects.PI,
         final=_pi("message.content", message__stopReason="stop"),
         session=at("id", type="session"),
-        input_tokens=_pi("message.usage.input"),
-        output_tokens=_pi("message.usage.output"),
+        input_tokens=_pi("message.usage.input"), output_tokens=_pi("message.usage.output"),
         cost_usd=_pi("message.usage.cost.total"),
         usage_adds=True,
         errors=(ErrorAt(_pi("message.errorMessage", message__stopReason="error")),),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import homes
+from . import dialects, homes
 from .places import at
 from .review_rules import OPENCODE_PERMISSION
 from .sessions import Sessions
@@ -24,6 +24,7 @@ _OPENCODE_OUTPUT = Output(
         ),
     ),
     complete=(at(type="step_finish", part__reason="stop"),),
+    steps=dialects.OPENCODE,
 )
 _OPENCODE_WORDS = (
     (FailureKind.NETWORK, r"^Cannot connect to API\b"),  # noauth

@@ -12,6 +12,7 @@ from attrs import field, frozen
 from .homes import Home
 from .places import NOWHERE, At
 from .sessions import Sessions
+from .speech import EventAt
 
 NOTHING: Mapping[str, str] = MappingProxyType({})
 
@@ -85,6 +86,7 @@ class Output:
         final_adds: the final text comes in pieces, one event after the other.
         usage_adds: the figures stand on each step and are summed, rather than once at the end.
         status_pattern: finds the HTTP status in an error's message, for agents that put it nowhere else.
+        steps: what its events say, for people; see `steps.py`.
     """
 
     format: OutputFormat
@@ -98,6 +100,7 @@ class Output:
     errors: tuple[ErrorAt, ...] = ()
     complete: tuple[At, ...] = ()
     status_pattern: str | None = None
+    steps: tuple[EventAt, ...] = ()
 
 
 def _words(args: str | tuple[str, ...]) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ import click
 
 from ..errors import ExitCode
 from .orchestrate import repo_root_option
+from .output import examples
 
 if TYPE_CHECKING:
     from ..report.outlet import Voice
@@ -17,7 +18,11 @@ if TYPE_CHECKING:
     from ..run.state import RunState, RunStore
 
 
-@click.command("abort", short_help="Stop the live run; record it as aborted.")
+@click.command(
+    "abort",
+    short_help="Stop the live run; record it as aborted.",
+    epilog=examples("abort", "abort --cleanup-worktrees"),
+)
 @click.option(
     "--cleanup-worktrees",
     is_flag=True,

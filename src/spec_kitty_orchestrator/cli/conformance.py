@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from ..errors import ExitCode, UsageError
+from .output import examples
 
 HOST_VARIABLE = "SK_ORCH_E2E_SPEC_KITTY_BIN"
 IN_THE_WHEEL = Path(__file__).parent.parent / "_conformance"
@@ -23,7 +24,11 @@ OUTCOMES = {
 """pytest's exit statuses; the suite itself gives 3 when the host cannot be run. All others are our fault."""
 
 
-@click.command("conformance", short_help="Check a host against the contract.")
+@click.command(
+    "conformance",
+    short_help="Check a host against the contract.",
+    epilog=examples("conformance", "conformance --host-bin .venv/bin/spec-kitty --junitxml report.xml"),
+)
 @click.option(
     "--host-bin",
     metavar="PATH",
@@ -55,7 +60,7 @@ def check_host(host_bin: str | None, junitxml: Path | None) -> ExitCode:
         raise UsageError("the conformance suite needs pytest", remedy=remedy) from None
     host = _find_host(host_bin)
     options = ["--host-bin", str(host), *(("--junitxml", str(junitxml)) if junitxml else ())]
-    click.echo(f"driving a mission with {host}; this takes a minute or two")
+    click.echo(f"driving a mission with {host}; this takes a minute or two", err=True)
     return OUTCOMES.get(int(pytest.main([*_arguments(_find_suite()), *options])), ExitCode.INTERNAL)
 
 

@@ -9,9 +9,14 @@ from pathlib import Path
 import click
 
 from ..errors import ExitCode
+from .output import examples
 
 
-@click.command("demo", short_help="Have a small project built by a scripted agent.")
+@click.command(
+    "demo",
+    short_help="Have a small project built by a scripted agent.",
+    epilog=examples("demo", "demo --dir my-demo"),
+)
 @click.option(
     "--dir",
     "folder",

@@ -9,23 +9,33 @@ import signal
 import sys
 import tempfile
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import click
 
 from .. import __version__
 from ..errors import ExitCode, UsageError, find_known
+from .output import error_facts, is_json_asked, say_json, stdout_is_gone
 
 COMMANDS = {
     "orchestrate": "orchestrate:orchestrate_command",
     "resume": "resume:resume_command",
     "retry": "retry:retry_command",
     "status": "status:status_command",
+    "logs": "logs:logs_command",
+    "report": "report:report_command",
+    "pause": "pause:pause_command",
+    "unpause": "unpause:unpause_command",
+    "stop": "stop:stop_command",
     "abort": "abort:abort_command",
+    "init": "init:init_command",
+    "config": "config:config_command",
     "doctor": "doctor:doctor_command",
     "agents": "agents:agents_command",
+    "completion": "completion:completion_command",
     "demo": "demo:demo_command",
     "conformance": "conformance:conformance_command",
 }
@@ -53,6 +63,36 @@ class LazyGroup(click.Group):
         assert isinstance(command, click.Command)
         return command
 
+    def make_context(self, *args: Any, **options: Any) -> click.Context:
+        """As in every group; here help and version are shown."""
+        with _reader_may_leave():
+            return super().make_context(*args, **options)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Runs the command."""
+        with _reader_may_leave():
+            return super().invoke(ctx)
+
+
+class ReaderLeft(Exception):
+    """Whoever read stdout has gone away: they have seen enough, which is no failure."""
+
+
+@contextmanager
+def _reader_may_leave() -> Iterator[None]:
+    """Tells a reader that left from all else that breaks a pipe. click and rich would exit with 1 for either.
+
+    Raises ReaderLeft.
+    """
+    try:
+        yield
+    except BrokenPipeError as broken:
+        raise (ReaderLeft() if stdout_is_gone() else RuntimeError("a pipe broke")) from broken
+    except SystemExit as ended:  # of rich, which has let go of stdout
+        if isinstance(ended.__context__, BrokenPipeError):
+            raise ReaderLeft from ended
+        raise
+
 
 @click.group(cls=LazyGroup, epilog=EXIT_CODES, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name=PROGRAM)
@@ -62,7 +102,7 @@ def main() -> None:
 
 def run() -> NoReturn:
     """The program. Never shows a traceback; always ends with one of the documented exit codes."""
-    last_words: Callable[[], object] | None = None
+    last_words, message = _nothing, ""
     try:
         _interruptible(True)
         _fill_closed_streams()
@@ -71,13 +111,30 @@ def run() -> NoReturn:
         _hear_signals()
         code = main.main(prog_name=PROGRAM, standalone_mode=False)
     except click.ClickException as problem:
-        code, last_words = ExitCode.USAGE, problem.show
+        code, message, last_words = ExitCode.USAGE, problem.format_message(), problem.show
     except (click.Abort, KeyboardInterrupt):
-        code = ExitCode.INTERRUPTED
+        code, message = ExitCode.INTERRUPTED, "interrupted"
+    except ReaderLeft:
+        code = ExitCode.ACCEPTED
     except Exception as problem:  # noqa: BLE001 - the program's boundary: every error becomes a line
-        code, line = _explain(problem)
-        last_words = partial(click.echo, line, err=True)
-    _leave(int(code or 0), last_words)
+        code, message = _explain(problem)
+        last_words = partial(_say_error, message)
+    _leave(int(code or 0), partial(_tell_failure, code, message, last_words))
+
+
+def _nothing() -> None:
+    pass
+
+
+def _say_error(message: str) -> None:
+    click.echo(f"error: {message}", err=True)
+
+
+def _tell_failure(code: ExitCode, message: str, last_words: Callable[[], object]) -> None:
+    """On stderr for people; and whoever asked for JSON is given an object, as if all had gone well."""
+    if message and is_json_asked(sys.argv[1:]):
+        say_json(error_facts(code, message))
+    last_words()
 
 
 def _interruptible(really: bool) -> None:
@@ -115,10 +172,11 @@ def _hear_signals() -> None:
 
 
 def _explain(problem: Exception) -> tuple[ExitCode, str]:
+    """The exit code for it, and what is to be said."""
     known = find_known(problem)
     if known is not None:
-        return known.exit_code, f"error: {known}"
-    line = f"error: internal error: {problem!r}"
+        return known.exit_code, str(known)
+    line = f"internal error: {problem!r}"
     try:
         with tempfile.NamedTemporaryFile(
             "w", prefix="spec-kitty-orchestrator-", suffix=".txt", delete=False
@@ -129,14 +187,13 @@ def _explain(problem: Exception) -> tuple[ExitCode, str]:
     return ExitCode.INTERNAL, f"{line} (please report it, with {file.name})"
 
 
-def _leave(code: int, last_words: Callable[[], object] | None) -> NoReturn:
+def _leave(code: int, last_words: Callable[[], object]) -> NoReturn:
     """Exits. A reader that went away (`| head`, a closed terminal) or does not read changes nothing."""
     _interruptible(False)
     from ..report.outlet import LAST_WORDS_SECONDS, heard_or_not, within
 
     def speak() -> None:
-        if last_words is not None:
-            heard_or_not(last_words)
+        heard_or_not(last_words)
         _flush()
 
     if not within(LAST_WORDS_SECONDS, speak):

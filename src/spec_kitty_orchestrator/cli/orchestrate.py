@@ -9,6 +9,8 @@ from typing import Any
 import click
 
 from ..errors import ExitCode
+from . import completion
+from .output import examples
 
 DEFAULT_ACTOR = "spec-kitty-orchestrator"
 
@@ -17,6 +19,14 @@ repo_root_option = click.option(
     type=click.Path(path_type=Path),
     help="The project. Default: the nearest folder, from here upward, that holds .kittify.",
 )
+
+events_option = click.option(
+    "--events",
+    type=click.Choice(["-"]),
+    callback=lambda _context, _option, given: given is not None,
+    help="Print events on stdout, as events.jsonl holds them; all else on stderr.",
+)
+plain_option = click.option("--plain", is_flag=True, help="Lines in place of a board, also on a terminal.")
 
 
 class WpIds(click.ParamType[tuple[str, ...]]):
@@ -40,7 +50,17 @@ FLAGS = (
     ("--merge/--no-merge", bool, "Merge the mission once it is accepted."),
     ("--max-cost-usd", float, "What the run may cost; what is begun finishes."),
     ("--max-runtime-seconds", float, "How long it may last; what is begun finishes."),
+    ("--wait-for-people/--no-wait-for-people", bool, "Go on waiting where only a person can move something."),
+    ("--allow-sleep/--no-allow-sleep", bool, "Do not keep the machine from falling asleep."),
 )
+
+
+COMPLETED = {
+    "--impl-agent": completion.agents,
+    "--review-agent": completion.agents,
+    "--only": completion.work_packages,
+    "--until": completion.work_packages,
+}
 
 
 def flag_options(*defaults: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
@@ -49,16 +69,31 @@ def flag_options(*defaults: str) -> Callable[[Callable[..., Any]], Callable[...,
     def add(command: Callable[..., Any]) -> Callable[..., Any]:
         for (name, kind, words), default in reversed([*zip(FLAGS, defaults, strict=True)]):
             told = f"{words}  [default: {default}]"
-            command = click.option(name, type=kind, default=None, help=told)(command)
+            complete = COMPLETED.get(name)
+            command = click.option(name, type=kind, default=None, help=told, shell_complete=complete)(command)
         return command
 
     return add
 
 
-@click.command("orchestrate", short_help="Take a mission from planned to accepted.")
-@click.option("--mission", required=True, help="Slug, id or short id of the mission.")
-@flag_options("claude-code", "claude-code", "4", "all", "all", "no", "none", "none")
+@click.command(
+    "orchestrate",
+    short_help="Take a mission from planned to accepted.",
+    epilog=examples(
+        "orchestrate --mission tally-01M87FAF --dry-run",
+        "orchestrate --mission tally-01M87FAF --impl-agent codex --max-cost-usd 20",
+    ),
+)
+@click.option(
+    "--mission",
+    required=True,
+    help="Slug, id or short id of the mission.",
+    shell_complete=completion.missions,
+)
+@flag_options("claude-code", "claude-code", "4", "all", "all", "no", "none", "none", "no", "no")
 @click.option("--actor", default=DEFAULT_ACTOR, show_default=True, help="Who we are to the host.")
+@plain_option
+@events_option
 @repo_root_option
 @click.option("--dry-run", is_flag=True, help="Check everything and print the plan; write nothing.")
 @click.pass_context
@@ -76,6 +111,8 @@ def orchestrate(
     repo_root: Path | None = None,
     actor: str = DEFAULT_ACTOR,
     dry_run: bool = False,
+    plain: bool = False,
+    events: bool = False,
     **flags: Any,
 ) -> ExitCode:
     """Runs the command; `flags` are the fields of `Flags`, None for one that is not given.
@@ -88,5 +125,5 @@ def orchestrate(
     from ..settings.values import Flags
 
     given = Flags(**flags)
-    request = Request(mission, actor, find_repo_root(repo_root), given)
+    request = Request(mission, actor, find_repo_root(repo_root), given, plain=plain, events=events)
     return plan_only(request) if dry_run else supervise(request, resume=False)

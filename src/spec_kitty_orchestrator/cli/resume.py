@@ -8,23 +8,33 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..errors import ExitCode
-from .orchestrate import flag_options, repo_root_option
+from . import completion
+from .orchestrate import events_option, flag_options, plain_option, repo_root_option
+from .output import examples
 
 if TYPE_CHECKING:
     from ..run.state import RunState, RunStore
     from ..settings.values import Asked
 
 mission_option = click.option(
-    "--mission", help="Go on with the last run of this mission.  [default: with the last run]"
+    "--mission",
+    help="Go on with the last run of this mission.  [default: with the last run]",
+    shell_complete=completion.missions,
 )
 actor_option = click.option("--actor", help="Who we are to the host.  [default: as before]")
 
 
-@click.command("resume", short_help="Go on with the last run.")
+@click.command(
+    "resume",
+    short_help="Go on with the last run.",
+    epilog=examples("resume", "resume --retry-blocked --max-cost-usd 40"),
+)
 @mission_option
 @click.option("--retry-blocked", is_flag=True, help="Unblock what we blocked, and try it again.")
-@flag_options(*["as before"] * 8)
+@flag_options(*["as before"] * 10)
 @actor_option
+@plain_option
+@events_option
 @repo_root_option
 @click.pass_context
 def resume_command(context: click.Context, /, **options: object) -> None:
@@ -40,9 +50,9 @@ def resume(
     actor: str | None = None,
     repo_root: Path | None = None,
     retry_blocked: bool = False,
-    **flags: Any,
+    **options: Any,
 ) -> ExitCode:
-    """Runs the command; `flags` are the fields of `Flags`, None for one that is not given.
+    """Runs the command; `options` are those of `go_on`.
 
     Raises:
         UsageError: there is no run to go on with.
@@ -61,18 +71,35 @@ def resume(
             f"run {state.run_id} of mission {state.mission} has finished: {state.reason}",
             remedy=f"start a new one: spec-kitty-orchestrator orchestrate --mission {state.mission}",
         )
-    return go_on(state, actor, root, Asked(retry_blocked=retry_blocked), flags)
+    return go_on(state, root, Asked(retry_blocked=retry_blocked), actor=actor, **options)
 
 
-def go_on(state: RunState, actor: str | None, root: Path, asked: Asked, flags: dict[str, Any]) -> ExitCode:
-    """Goes on with a run; flags that are given outrank those of before. Raises OrchestratorError."""
+def go_on(
+    state: RunState,
+    root: Path,
+    asked: Asked,
+    *,
+    actor: str | None,
+    plain: bool = False,
+    events: bool = False,
+    **flags: Any,
+) -> ExitCode:
+    """Goes on with a run.
+
+    Args:
+        flags: the fields of `Flags`; one that is given (not None) outranks that of before.
+
+    Raises:
+        OrchestratorError: it could not be started, or the host broke.
+    """
     from ..run.opening import Request
     from ..run.session import supervise
     from ..settings.values import Flags
 
     given = Flags(**flags).over(state.flags)
     agents = tuple(record.asked_agent for record in state.work_packages.values() if record.asked_agent)
-    request = Request(state.mission, actor or state.actor, root, given, asked=asked, agents=agents)
+    who = actor or state.actor
+    request = Request(state.mission, who, root, given, asked=asked, agents=agents, plain=plain, events=events)
     return supervise(request, resume=True)
 
 

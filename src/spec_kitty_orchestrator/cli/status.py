@@ -1,147 +1,146 @@
-"""`status`: shows the last run, from our own file."""
+"""`status`: shows the last run, once or for as long as it lasts, to a person or to a program."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from ..errors import ExitCode
-from .orchestrate import repo_root_option
+from . import completion
+from .orchestrate import plain_option, repo_root_option
+from .output import examples, json_option, say, say_json
 from .resume import run_to_go_on_with
 
-COMMIT_SHOWN = 12  # of its digits; the state file has them all
-
 if TYPE_CHECKING:
-    from ..run.state import RunState
+    from ..run.overview import Overview
+    from ..run.state import RunState, RunStore
 
 
-@click.command("status", short_help="Show the last run.")
-@click.option("--mission", help="Show the last run of this mission.  [default: the last run]")
+@click.command(
+    "status",
+    short_help="Show the last run.",
+    epilog=examples("status", "status --mission tally-01M87FAF --watch"),
+)
+@click.option(
+    "--mission",
+    help="Show the last run of this mission.  [default: the last run]",
+    shell_complete=completion.missions,
+)
+@click.option("--live", is_flag=True, help="Ask the host where each work package stands now.")
+@click.option("--watch", is_flag=True, help="Show it as it goes on, as its own terminal does.")
+@json_option
+@plain_option
 @repo_root_option
 @click.pass_context
-def status_command(context: click.Context, mission: str | None, repo_root: Path | None) -> None:
-    """Show the last run: is it alive, and per work package the agents, retries, last error and logs.
+def status_command(context: click.Context, /, **options: object) -> None:
+    """Show the last run: is it alive, and for each work package its lane, attempts, cost, and last error.
 
-    Reads our own file only; where a work package stands is the host's to say (mission-state).
+    Reads our own files only, unless --live is given. Lanes are then those of the moment, else the last
+    that the run has heard of. Ctrl-C leaves --watch; the run goes on.
     """
-    context.exit(status(repo_root, mission))
+    context.exit(status(**options))  # type: ignore[arg-type]
 
 
-def status(repo_root: Path | None, mission: str | None = None) -> ExitCode:
-    """Runs the command.
+def status(
+    repo_root: Path | None = None,
+    mission: str | None = None,
+    as_json: bool = False,
+    watch: bool = False,
+    **how: bool,
+) -> ExitCode:
+    """Runs the command; `how` holds `live` and `plain`.
 
     Raises:
-        UsageError: no project, no run of that mission, or a damaged state file.
+        UsageError: no project, no run of that mission, a damaged state file, or wrong flags.
+        OrchestratorError: with `live`, the host could not be asked.
     """
-    from ..errors import StateFileError
-    from ..run.opening import KITTIFY, find_repo_root
-    from ..run.state import RunStore
-    from ..run.taking_up import kept_runs
+    import time
 
+    from ..errors import UsageError
+    from ..run.opening import KITTIFY, find_repo_root
+    from ..run.overview import unfinished_others
+    from ..run.overview_facts import facts_of
+    from ..run.state import RunStore
+
+    if watch and (as_json or how.get("live")):
+        raise UsageError("--watch shows the run's own events", remedy="leave out --json and --live")
     root = find_repo_root(repo_root)
-    store = RunStore(root / KITTIFY)
+    state = _asked_for(RunStore(root / KITTIFY), mission)
+    if watch and state is not None:
+        return _watch(root, state, how.get("plain", False))
+    found = None if state is None else _look(root, state, how.get("live", False))
+    others = [*unfinished_others(root, state)]
+    for notice in () if found is None else found.notices:
+        click.echo(notice, err=True)
+    if as_json:
+        say_json(facts_of(found, others, time.time()))
+        return ExitCode.ACCEPTED
+    if found is None:
+        say([f"No run in {root} yet."])
+    else:
+        _show(found)
+    say(_of_others(others))
+    return ExitCode.ACCEPTED
+
+
+def _asked_for(store: RunStore, mission: str | None) -> RunState | None:
+    from ..errors import StateFileError
+
     try:
-        state = store.load()
+        last = store.load()
     except StateFileError as problem:
         if mission is None:
             raise
         click.echo(f"the last run is left out: {problem.message}", err=True)
-        state = None
-    if mission is not None:
-        state = run_to_go_on_with(store, state, mission, None)
-    if state is None:
-        click.echo(f"No run in {root} yet.")
-    else:
-        for line in head_lines(state, root):
-            click.echo(line)
-        _print_table(state)
-        for line in state.totals.lines():
-            click.echo(line)
-    for line in _of_others(kept_runs(root / KITTIFY).runs, state):
-        click.echo(line)
-    return ExitCode.ACCEPTED
+        last = None
+    return last if mission is None else run_to_go_on_with(store, last, mission, None)
 
 
-def _of_others(kept: Iterable[RunState], shown: RunState | None) -> Iterator[str]:
-    """A line for the newest run of each other mission or actor that is not finished."""
+def _look(root: Path, state: RunState, live: bool) -> Overview:
+    import trio
+
+    from ..run.overview import overview, with_live_lanes
+
+    found = overview(root, state)
+    return trio.run(with_live_lanes, found) if live else found
+
+
+def _show(found: Overview) -> None:
+    import time
+    from functools import partial
+
+    from rich.console import Console
+
+    from ..report.outlet import heard_or_not
+    from ..run.overview_text import text_of
+
+    console = Console()
+    for line in text_of(found, time.time(), console.width):
+        heard_or_not(partial(console.print, line, soft_wrap=True, highlight=False))
+
+
+def _of_others(others: list[RunState]) -> Iterator[str]:
     from ..run.taking_up import how_to_come_back
 
-    told = {(shown.mission, shown.actor)} if shown is not None else set()
-    for run in kept:
-        if (run.mission, run.actor) not in told and run.is_unfinished:
-            yield how_to_come_back(run)
-        told.add((run.mission, run.actor))
+    return (how_to_come_back(run) for run in others)
 
 
-def head_lines(state: RunState, root: Path) -> list[str]:
-    """The run itself, one fact a line."""
-    lines = [
-        f"run {state.run_id}: {_how_it_stands(state, root)}",
-        f"mission {state.mission}, actor {state.actor}",
-        f"started {state.started_at}, last change {state.updated_at}",
-    ]
-    logs = f"logs in .kittify/logs/{state.run_id}/"
-    return [*lines, logs, *state.reason.splitlines()]
+def _watch(root: Path, state: RunState, plain: bool) -> ExitCode:
+    """Returns when the run is over, or at Ctrl-C."""
+    from contextlib import suppress
 
+    from ..report.board import open_display
+    from ..report.reading import FILE_NAME, EventFile
+    from ..run.last_words import overhear
+    from ..run.overview import custom_agents, how_it_stands, log_dir
+    from ..run.watching import watch
 
-def _how_it_stands(state: RunState, root: Path) -> str:
-    from ..run.lock import is_locked
-    from ..run.state import RunStatus
-
-    if state.checkout is not None and not state.belongs_to(root):
-        return f"ran in {state.checkout.root}, and its state was copied here"
-    if state.status is RunStatus.FINISHED:
-        return "finished, the mission is accepted" if state.accepted else "finished, with something left"
-    if state.status is not RunStatus.RUNNING:
-        return str(state.status.value)
-    if state.process.is_alive():
-        return f"running (process {state.process.pid})"
-    if state.process.is_of_another_container and is_locked(root):
-        return f"running in another container (process {state.process.pid} there)"
-    return "was killed; go on with: spec-kitty-orchestrator resume"
-
-
-def _print_table(state: RunState) -> None:
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    from ..report.totals import NOTHING
-
-    table = Table()
-    for heading in (
-        "WP",
-        "attempts",
-        "agents",
-        "failures",
-        "sent back",
-        "tokens",
-        "cost",
-        "approved",
-        "last error",
-        "last log",
-    ):
-        table.add_column(heading, overflow="fold")
-    by_work_package = state.totals.by_work_package
-    for wp_id, record in sorted(state.work_packages.items()):
-        agents = dict.fromkeys(attempt.agent for attempt in record.attempts)
-        failures = sum(attempt.failed for attempt in record.attempts)
-        total = by_work_package.get(wp_id, NOTHING)
-        log = Path(record.attempts[-1].log).name if record.attempts else ""
-        cells = (
-            wp_id,
-            str(len(record.attempts)),
-            ", ".join(agents),
-            str(failures),
-            str(record.rejections),
-            total.tokens,
-            total.cost,
-            (record.approved_commit or "")[:COMMIT_SHOWN],
-            record.last_error or "",
-            log,
-        )
-        table.add_row(*(Text(cell) for cell in cells))
-    Console().print(table)
+    file = EventFile(log_dir(root, state) / FILE_NAME)
+    overheard = overhear(root, custom_agents(root, os.environ))
+    with suppress(KeyboardInterrupt), open_display(plain=plain, overheard=overheard) as display:
+        watch(file, lambda: how_it_stands(state, root)[1], display)
+    return ExitCode.ACCEPTED

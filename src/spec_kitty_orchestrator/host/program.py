@@ -70,6 +70,15 @@ def find_host_binary(setting: str | None, environ: Mapping[str, str]) -> Path:
     return Path(found).absolute()
 
 
+def installed_version(binary: Path) -> str:
+    """The version of the package that a host's program is of; empty where it stands in no environment.
+
+    Read from the package's folder: to ask the program costs as much as a call.
+    """
+    packages = binary.resolve().parent.parent.glob("lib/python*/site-packages/spec_kitty_cli-*.dist-info")
+    return next((path.stem.partition("-")[2] for path in packages), "")
+
+
 class HostUnderKeeper:
     """Runs the real host under a keeper, so that no host process outlives us, not even on `kill -9`.
 

@@ -139,11 +139,13 @@ def unfinished(
     """
     endings, mission = {outcome.ended for outcome in outcomes.values()}, run.host.mission
     code = next((code for ended, code in GRAVEST_FIRST if ended in endings), ExitCode.ATTENTION)
+    if code is ExitCode.NO_AGENT and Ended.BUDGET in endings and run.budget.is_ended_by_a_person:
+        code = ExitCode.TERMINATED
     if done:
         rest = f"for the rest: {PROGRAM} orchestrate --mission {mission}"
         return MissionEnd(code, (f"what was asked for is done: {', '.join(done)}; {rest}", *left))
     lines = (f"mission {mission} is not finished:", *left)
-    if Ended.BUDGET in endings:
+    if Ended.BUDGET in endings or (run.budget.is_spent and run.settings.wait_for_people):
         lines += (f"{run.budget.words}; go on with: {PROGRAM} {run.budget.how_to_go_on}",)
     return MissionEnd(code, lines)
 

@@ -8,6 +8,7 @@ from collections.abc import Collection, Sequence
 from attrs import define, field
 
 from ..report.events import WpLeft, WpPutOff
+from ..report.wp_events import WpTakenUp
 from .chains import chain_lengths
 from .context import RunContext
 from .outcome import Ended, Outcome
@@ -41,7 +42,7 @@ class Admission:
         Work under way goes before new work; then whoever begins the longest chain of dependents, as the
         mission takes at least as long as that; then the host's order.
         """
-        if self.run.budget.is_spent:
+        if self.run.budget.is_spent or self.run.pause.is_on:
             return []
         idle = [wp_id for wp_id in self.view.lanes if self._can_go(wp_id) and self._may_try(wp_id)]
         if len(idle) < 2:
@@ -71,6 +72,8 @@ class Admission:
         before = self.outcomes.pop(wp_id, None)
         if before is not None and before.ended is Ended.BROKEN:
             self._probe = wp_id
+        if before is None:  # else it is tried again, which may be often
+            self.run.events.emit(WpTakenUp(wp_id))
         return True
 
     def give_back(self, wp_id: str, outcome: Outcome) -> None:
@@ -125,7 +128,7 @@ class Admission:
     @property
     def seconds_until_due(self) -> float:
         """Until the next pause is over, as far as there is a slot then; a slot that is freed wakes us too."""
-        if self.run.budget.is_spent:
+        if self.run.budget.is_spent or self.run.pause.is_on:
             return math.inf
         waits = (
             [self._seconds_until_due(wp_id) for wp_id in self._put_off()] if self.run.slots.are_free else []
@@ -137,8 +140,15 @@ class Admission:
     @property
     def is_patient(self) -> bool:
         """There is somebody to be tried again, or the host, and the patience is not over."""
-        is_over = self.patience.is_over or self.run.budget.is_spent
+        is_over = self.run.budget.is_spent or (self.patience.is_over and not self.waits_for_people)
         return (self.in_trouble or bool(self._put_off())) and not is_over
+
+    @property
+    def waits_for_people(self) -> bool:
+        """What the run cannot do by itself is waited for, if something is left of what is asked for."""
+        if not self.run.settings.wait_for_people or self.run.budget.is_spent:
+            return False
+        return any(self._is_wanted(wp_id) and not lane.is_accepted for wp_id, lane in self.view.lanes.items())
 
     def leave_to_the_budget(self) -> bool:
         """The run ends: notes those that could be tried had its budget not been spent; whether any could."""

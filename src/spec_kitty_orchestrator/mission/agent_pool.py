@@ -17,7 +17,7 @@ from attrs import define, evolve, field
 from ..agents.failure import Failure
 from ..agents.spec import FailureKind
 from ..report.events import Event
-from ..report.run_events import AgentDropped, AgentParked
+from ..report.run_events import AgentDropped, AgentParked, AgentsNeedAPerson
 from .rules import LONGEST_REST_SECONDS, Availability, Rest, rest_seconds
 
 LOOK_SECONDS = 30.0
@@ -42,6 +42,7 @@ class AgentPool:
         remembered: what the next run is to know; `save` has it stored.
         out: why agents are out for this run.
         nothing_else: whether no work package is at work, or could be, beside those that wait for an agent.
+        waits_for_people: whether those who need a person are asked again and again, for however long.
         review_since: when a work package's review could have begun, had those who were asked taken no time.
     """
 
@@ -51,7 +52,9 @@ class AgentPool:
     save: Callable[[], None] = _nothing
     out: dict[str, Failure] = field(factory=dict)
     nothing_else: Callable[[], bool] = lambda: True
+    waits_for_people: bool = False
     review_since: dict[str, float] = field(factory=dict)
+    _called_for: frozenset[str] = frozenset()
     _rests: dict[str, dict[FailureKind, Rest]] = field(factory=dict, init=False)
     _probes: dict[str, tuple[str, float]] = field(factory=dict, init=False)
     _told: dict[str, float] = field(factory=dict, init=False)
@@ -106,6 +109,7 @@ class AgentPool:
         if self._rests.pop(agent, None) is not None:
             self._probes.pop(agent, None)
             self._told.pop(agent, None)
+            self._called_for -= {agent}
             if self.remembered.pop(agent, None) is not None:
                 self.save()
             self._change()
@@ -118,6 +122,10 @@ class AgentPool:
             yield
         finally:
             del self._waiting[wp_id]
+
+    def put_back(self, seconds: float) -> None:
+        """The run was paused so long: that is not how long anybody waited for a reviewer."""
+        self.review_since = {wp_id: since + seconds for wp_id, since in self.review_since.items()}
 
     async def pause(self, until: float) -> None:
         """Returns at `until`, or earlier: when something has changed, or to have a look."""
@@ -132,10 +140,22 @@ class AgentPool:
         now = self.now()  # whose rest is over is asked once more first
         if not all(rest is not None and rest.needs_a_person and rest.until > now for rest in rests.values()):
             return
-        if self.nothing_else():
-            for agent, rest in rests.items():
-                assert rest is not None
-                self._drop(agent, Failure(rest.kind, rest.message))
+        if not self.nothing_else():
+            return
+        if self.waits_for_people:
+            self._call_for_a_person(
+                {agent: rest.message for agent, rest in rests.items() if rest is not None}
+            )
+            return
+        for agent, rest in rests.items():
+            assert rest is not None
+            self._drop(agent, Failure(rest.kind, rest.message))
+
+    def _call_for_a_person(self, reasons: dict[str, str]) -> None:
+        """Once for these agents, until one of them works again."""
+        if reasons and not reasons.keys() <= self._called_for:
+            self._called_for |= reasons.keys()
+            self.tell(AgentsNeedAPerson(reasons))
 
     def _drop(self, agent: str, failure: Failure) -> None:
         self.out[agent] = failure

@@ -1,6 +1,9 @@
-"""What a person asks of single work packages when a run goes on: carried out before anything else."""
+"""What a person asks of single work packages, of a run that goes on or is alive: carried out at once."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
 
 from attrs import evolve
 
@@ -19,10 +22,15 @@ from .standing import Standing
 UNBLOCKED = "unblocked: a person asked for it to be tried again"
 
 
-async def carry_out(asked: Asked, run: RunContext, mission: MissionState) -> MissionState:
+async def carry_out(
+    asked: Asked, run: RunContext, mission: MissionState, touched: Callable[[str], None] = lambda _: None
+) -> MissionState:
     """Forgets what counts against those work packages, keeps what is said of them, and unblocks them.
 
     Work that was ended or approved before, and of which the host has not heard, is not enough then.
+
+    Args:
+        touched: told before and after each move of a work package at the host.
 
     Returns:
         the mission as it stands then. One that cannot be unblocked is told, and stays where it is.
@@ -37,7 +45,7 @@ async def carry_out(asked: Asked, run: RunContext, mission: MissionState) -> Mis
             _tell(asked, run, wp_id, lanes[wp_id])
         run.save(wp_id)
         if lanes[wp_id] is Lane.BLOCKED:
-            lanes[wp_id] = await _unblock(run, wp_id)
+            lanes[wp_id] = await _unblock(run, wp_id, partial(touched, wp_id))
     if asked.retry_blocked:
         for wp_id in [wp_id for wp_id in blocked if wp_id not in (*asked.wp_ids, *ours)]:
             command = f"spec-kitty-orchestrator retry {wp_id}"
@@ -62,12 +70,12 @@ def _tell(asked: Asked, run: RunContext, wp_id: str, lane: Lane) -> None:
             run.events.emit(Notice(text))
 
 
-async def _unblock(run: RunContext, wp_id: str) -> Lane:
+async def _unblock(run: RunContext, wp_id: str, touched: Callable[[], None]) -> Lane:
     """Moves it to in_progress in our own name; where it stands then."""
     policy = run.policy(implementers(run.settings.agents, wp_id)[0], Role.IMPLEMENTATION)
     request = TransitionRequest(wp_id, Lane.IN_PROGRESS, note=UNBLOCKED, policy=policy)
     try:
-        await Standing(run, wp_id, Lane.BLOCKED).move(request)
+        await Standing(run, wp_id, Lane.BLOCKED, touched).move(request)
     except Through as end:
         why = end.outcome.reason or f"somebody moved it to {end.outcome.lane.value}"
         run.events.emit(Notice(f"{wp_id} was not unblocked: {why}"))

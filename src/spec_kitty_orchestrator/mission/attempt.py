@@ -66,13 +66,14 @@ async def run_attempt(run: RunContext, attempt: Attempt) -> AttemptResult:
 
     Raises:
         BudgetSpent: the run's budget is spent.
+        Paused: the run is paused.
         LogNotWritten: the log, or a file that the agent is given, cannot be written.
         CommandNotStarted: it could not be started, and the agent is not to blame. None of these
             spends anything.
         trio.Cancelled: the run, or this work package, is being stopped; the agent is gone by then, and
             the attempt is recorded as interrupted, which spends nothing.
     """
-    run.budget.check()  # what was done since the agent was chosen took its time
+    run.check_may_begin()  # what was done since the agent was chosen took its time
     record = _open_record(run, attempt)
     reader = attempt.agent.open_reader(partial(_note_session, run, attempt, record))
     started = trio.current_time()
@@ -121,9 +122,7 @@ async def _run(
     record.seconds, record.swept, record.left = ending.seconds, ending.swept, ending.left
     transcript = await _finish(reader)
     if run.walls.of(agent) is not Wall.OFF and (complaint := not_put_up(ending, transcript.stderr)):
-        raise CommandNotStarted(
-            f"{agent.agent_id} was not started, its sandbox could not be made: {complaint}"
-        )
+        raise CommandNotStarted(f"{agent.agent_id}: its sandbox could not be put up: {complaint}")
     failure = agent.judge(ending, transcript, attempt.in_session)
     if failure is None or failure.kind is FailureKind.ATTEMPT_LIMIT:
         run.pool.worked(agent.agent_id)

@@ -41,7 +41,7 @@ class Red:
         return f"{how} The end of its output:\n{self.output}"
 
 
-class _Tail:
+class Tail:
     """Keeps the end of an output, both streams as they come."""
 
     complete = False
@@ -57,6 +57,7 @@ class _Tail:
 
     @property
     def text(self) -> str:
+        """The end of it, or that there was none."""
         return self._kept.decode("utf-8", "replace").strip()[-OUTPUT_TOLD:] or "(it printed nothing)"
 
 
@@ -84,7 +85,7 @@ async def run_commands(
 async def _run(
     run: RunContext, wp_id: str, workspace: Workspace, purpose: str, command: CommandLine
 ) -> Red | None:
-    log, said, line = _new_log(run, f"{wp_id}-{purpose}"), _Tail(), shlex.join(command)
+    log, said, line = new_log(run, f"{wp_id}-{purpose}"), Tail(), shlex.join(command)
     limits = Limits(run.settings.check_timeout_seconds, max_log_mib=run.settings.max_log_mb)
     who = f"the {purpose} `{line}` of {wp_id}"
     environ = {**run.agents.environ, **run.traces.environ(wp_id), RUN_MARKER: run.run_id}
@@ -106,7 +107,7 @@ async def _run(
             ) from problem
         how, output, seconds = "it could not be started", problem.message, 0.0
     else:
-        how, output, seconds = _how_it_failed(ending), said.text, ending.seconds
+        how, output, seconds = how_it_failed(ending), said.text, ending.seconds
         if ending.swept:
             run.events.emit(ProcessesSwept(wp_id, who, ending.swept))
     path = str(log.relative_to(run.repo_root))
@@ -114,7 +115,8 @@ async def _run(
     return Red(line, how, output) if how else None
 
 
-def _how_it_failed(ending: Ending) -> str:
+def how_it_failed(ending: Ending) -> str:
+    """In words; empty when it succeeded."""
     if ending.ended_by is EndedBy.TIMEOUT:
         return f"stopped at its time limit after {ending.seconds:.0f} s"
     if ending.ended_by is EndedBy.LOG_FULL:
@@ -124,7 +126,8 @@ def _how_it_failed(ending: Ending) -> str:
     return f"exit status {ending.returncode}" if ending.returncode else ""
 
 
-def _new_log(run: RunContext, stem: str) -> Path:
+def new_log(run: RunContext, stem: str) -> Path:
+    """Where the next log of that name goes; its folder is there then. Raises LogNotWritten."""
     try:
         run.log_dir.mkdir(parents=True, exist_ok=True)
     except OSError as problem:

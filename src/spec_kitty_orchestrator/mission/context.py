@@ -31,6 +31,7 @@ from .agent_pool import AgentPool
 from .budget import Budget
 from .claims import Claims
 from .evidence import Repository
+from .pause import Pause
 from .records import MergeRecord, WpRecord
 from .rules import Rest
 from .slots import Slots
@@ -76,6 +77,7 @@ class RunContext:
         save: has that put on the disk soon, or with None what concerns the whole run; returns at once.
         saved: returns when all that `save` was told until now is there; for where the order matters.
         budget: what the run may still cost, and how long it may still last.
+        pause: whether a person holds it back.
         repository: reads what is committed.
         wanted: the work packages that are asked for; None: all.
         merge: the last merge of the mission that was begun, by this run or one before it.
@@ -100,6 +102,7 @@ class RunContext:
     events: EventStream
     pool: AgentPool
     budget: Budget
+    pause: Pause
     repository: Repository
     slots: Slots
     notes: Notes
@@ -121,6 +124,18 @@ class RunContext:
     def log_dir(self) -> Path:
         """Where this run's logs lie."""
         return self.repo_root / ".kittify" / "logs" / self.run_id
+
+    def check_may_begin(self) -> None:
+        """Before anything begins: a claim, an attempt, a review. Raises BudgetSpent or Paused."""
+        self.budget.check()
+        self.pause.check()
+
+    def note_error(self, wp_id: str, words: str) -> None:
+        """Keeps why a work package could not go on."""
+        record = self.record(wp_id)
+        if record.last_error != words:
+            record.last_error = words
+            self.save(wp_id)
 
     def note_left(self, who: str, left: tuple[str, ...]) -> None:
         """Tells, and keeps in mind, what a command that is no attempt left behind and nobody could end."""

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping
 
-from ..report.totals import Total, Totals
-from .records import AttemptRecord, WpRecord
+from attrs import asdict
 
-EXACT_DIGITS = 6
-"""Of a dollar: sums of binary fractions must not fall short of a limit by their last digit."""
+from ..report.totals import Spent, Total, Totals
+from .records import AttemptRecord, WpRecord
 
 
 def totals_of(records: Mapping[str, WpRecord]) -> Totals:
@@ -29,17 +27,4 @@ def totals_of(records: Mapping[str, WpRecord]) -> Totals:
 def total_of(attempts: Iterable[AttemptRecord]) -> Total:
     """What these cost. One whose program never ran is no attempt here."""
     ran = [attempt for attempt in attempts if attempt.keeper is not None]
-    costs = [attempt.usage.cost_usd for attempt in ran]
-    told = [cost for cost in costs if cost is not None]
-    return Total(
-        attempts=len(ran),
-        input_tokens=_sum(attempt.usage.input_tokens for attempt in ran),
-        output_tokens=_sum(attempt.usage.output_tokens for attempt in ran),
-        cost_usd=round(math.fsum(told), EXACT_DIGITS) if told else None,
-        untold=sum(attempt.outcome is not None and attempt.usage.cost_usd is None for attempt in ran),
-    )
-
-
-def _sum(told: Iterable[int | None]) -> int | None:
-    figures = [each for each in told if each is not None]
-    return sum(figures) if figures else None
+    return Total.of(Spent(**asdict(attempt.usage), has_ended=attempt.outcome is not None) for attempt in ran)

@@ -10,6 +10,7 @@ from ..agents.spec import Role
 from ..host.contract.lanes import Lane
 from ..host.errors import LaneAllocationFailed
 from ..host.workspace import Workspace, check_workspace
+from ..report.wp_events import WaitingForLane
 from .context import RunContext
 from .next_agent import AgentPicker
 from .outcome import Ended, Outcome, Through
@@ -109,9 +110,9 @@ class Entrance:
         self.record.branch = branch
         self.run.turns.take(branch, first or self.wp_id)
         if (holder := self.run.turns.holder(branch)) != self.wp_id:
-            raise Through(
-                Outcome(Ended.WAITS, self.standing.lane, f"waits for {holder}, at work in {branch}")
-            )
+            reason = f"waits for {holder}, at work in {branch}"
+            self.run.events.emit(WaitingForLane(self.wp_id, reason))
+            raise Through(Outcome(Ended.WAITS, self.standing.lane, reason))
 
     async def _begin(self, bench: Workbench) -> None:
         """Notes where the work begins, now that nobody else is at work in the lane."""

@@ -17,6 +17,7 @@ from attrs import field, frozen
 
 from ..errors import WorkspaceError
 from ..host.workspace import LANE_BRANCHES, WORKTREES, Workspace, still_intact
+from ..worktree.about import About, about
 from ..worktree.content import read_regular
 from ..worktree.files import Files
 from ..worktree.history import BRANCHES, History, open_history, worktrees_of
@@ -134,6 +135,10 @@ class GitRepository:
 
     async def look(self, workspace: Workspace, since: str | None = None) -> Evidence:
         return await self._in_thread(workspace.path, lambda: _look(workspace, since))
+
+    async def about(self, repo_root: Path) -> About:
+        """Facts of the primary checkout. Raises WorkspaceError when the repository cannot be read."""
+        return await self._in_thread(repo_root, lambda: about(repo_root / ".git"))
 
     async def is_in(self, repo_root: Path, ref: str, commit: str) -> bool:
         return await self._in_thread(repo_root, lambda: _is_in(repo_root, ref, commit))

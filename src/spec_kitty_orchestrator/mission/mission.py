@@ -8,19 +8,19 @@ from functools import partial
 import trio
 from attrs import define, field
 
-from ..errors import HostError, OrchestratorError, StateFileError
+from ..errors import HostError
 from ..host.contract.lanes import Lane
 from ..host.contract.payloads import MissionState
-from ..host.errors import HostRefused
 from ..report.events import LaneChanged, Notice, WpLeft
-from .acceptance import MissionEnd, accept, unfinished
+from ..settings.values import Asked
+from .acceptance import MissionEnd
 from .admission import Admission
-from .bugs import record_bug
+from .asked import carry_out
+from .boundary import outcome_of
 from .context import RunContext
+from .ending import end_of, wake_people
 from .outcome import Ended, Outcome
 from .patience import HOST, Patience
-from .records import INTERRUPTED
-from .stall import what_is_left
 from .standing import Standing
 from .view import Look, View
 from .work_package import WorkPackage
@@ -39,6 +39,7 @@ class Mission:
         in_flight: the tasks' cancel scopes.
         admission: who may start, and who is put off.
         unproven: those that somebody else moved to approved or done while an agent of ours was at work.
+        is_ending: nothing is at work any more, nor will be.
     """
 
     run: RunContext
@@ -51,10 +52,12 @@ class Mission:
     _moved_to: dict[str, Lane] = field(factory=dict)
     _taken_over: dict[str, int] = field(factory=dict)
     _trouble: HostError | None = None
+    is_ending: bool = field(default=False, init=False)
+    _waits_for_people: bool = False
     _looks: trio.MemorySendChannel[Look | None] = field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        patience = Patience(trio.current_time, self.run.settings.patience_seconds)
+        patience = Patience(self.run.pause.clock, self.run.settings.patience_seconds)
         self.admission = Admission(self.run, self.view, self.in_flight, patience)
 
     @property
@@ -70,15 +73,14 @@ class Mission:
             StateFileError: what happens can no longer be recorded; the agents are stopped.
         """
         self._looks, looks = trio.open_memory_channel["Look | None"](math.inf)
+        self.run.pause.woken = self._wake
         self.run.slots.freed, self.run.claims.kin = self._wake, self.admission.kin
         self.run.slots.first_of = self.run.claims.first_of = self.admission.first_of
         self._learn(Look(self.first, {}))
         for wp_id, lane in self.view.lanes.items():
             if lane.is_accepted and self.run.record(wp_id).was_at_work:
                 self._take_over(wp_id, lane)
-        self.run.pool.nothing_else = lambda: (
-            self.run.slots.are_idle and not (self.admission.is_patient or self.admission.startable())
-        )
+        self.run.pool.nothing_else = self._has_nothing_else
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self.run.notes.keep)
             looking = trio.CancelScope()
@@ -87,19 +89,22 @@ class Mission:
                 with trio.move_on_after(min(self.admission.seconds_until_due, self.run.budget.seconds_left)):
                     if (look := await looks.receive()) is not None:
                         self._learn(look)
+            self.is_ending = True
             looking.cancel()
             self.run.notes.close()
         is_cut_short = self.admission.leave_to_the_budget()
         if self._trouble is not None and not is_cut_short:  # out of a nursery it would come in a group
             raise self._trouble
-        return await self._finish()
+        return await end_of(self.run, self.view, self.outcomes, self.unproven)
 
     # Admission: a task for everything that can start, as far as there are slots.
 
     async def _admit(self, nursery: trio.Nursery) -> bool:
         """Whether there is anything to wait for."""
         self.run.budget.look()
-        if self.admission.is_due or self._is_at_the_end():
+        if self._is_paused:
+            return True
+        if self.admission.is_due or (self._is_at_the_end() and not self._waits_for_people):
             await self._look_anew()
         for wp_id in self.admission.startable():
             if not self.run.slots.are_free:
@@ -107,7 +112,27 @@ class Mission:
             if self.admission.admit(wp_id):
                 self._begin(wp_id)
                 nursery.start_soon(self._supervise, wp_id)
-        return bool(self.in_flight) or self.admission.is_patient
+        if self.in_flight or self._is_paused:
+            return True
+        return self._are_people_waited_for() or self.admission.is_patient
+
+    @property
+    def _is_paused(self) -> bool:
+        return self.run.pause.is_on and not self.run.budget.is_spent
+
+    def _has_nothing_else(self) -> bool:
+        """For those that wait for an agent: nobody is at work, or will be without them."""
+        is_busy = self.admission.is_patient or self.admission.startable() or self._is_paused
+        return self.run.slots.are_idle and not is_busy
+
+    def _are_people_waited_for(self) -> bool:
+        """Whether the end is put off until somebody moves something; says so, until that happens."""
+        waits = self.admission.waits_for_people and not self.admission.startable()
+        tries = self.admission.is_patient and not self.admission.patience.is_over
+        if waits and not (tries or self._waits_for_people):
+            self._waits_for_people = True
+            wake_people(self.run, self.view, self.outcomes)
+        return waits
 
     def _is_at_the_end(self) -> bool:
         """Before giving up the host is asked: people may have moved something. Accepting asks it anyway."""
@@ -130,6 +155,7 @@ class Mission:
 
     def _lift(self) -> None:
         self.admission.lift()
+        self._waits_for_people = False
         self._wake()
 
     def _wake(self) -> None:
@@ -138,45 +164,26 @@ class Mission:
     # One task for each work package. What goes wrong in one never reaches its siblings.
 
     async def _supervise(self, wp_id: str) -> None:
-        work_package, made = self._living[wp_id], self._attempts_made(wp_id)
+        work_package, record = self._living[wp_id], self.run.record(wp_id)
+        made = record.attempts_made
         with self.in_flight[wp_id] as scope:
-            outcome = await self._live(work_package)
+            outcome = await outcome_of(self.run, work_package)
         if scope.cancelled_caught:
             outcome = Outcome(Ended.MOVED, self._moved_to.pop(wp_id))
         del self.in_flight[wp_id], self._living[wp_id]
         self.view.touch(wp_id)
         self.admission.give_back(wp_id, outcome)
-        if self._attempts_made(wp_id) > made:
+        if record.attempts_made > made:
             self._lift()
         self._record_end(wp_id, outcome)
         self._wake()
-
-    def _attempts_made(self, wp_id: str) -> int:
-        return sum(each.outcome not in (None, INTERRUPTED) for each in self.run.record(wp_id).attempts)
-
-    async def _live(self, work_package: WorkPackage) -> Outcome:
-        standing = work_package.standing
-        try:
-            return await work_package.live()
-        except StateFileError:
-            raise
-        except HostRefused as refusal:
-            return Outcome(Ended.REFUSED_FOR_NOW, standing.lane, str(refusal))
-        except HostError as broken:
-            return Outcome(Ended.BROKEN, standing.lane, str(broken), standing.lost)
-        except OrchestratorError as problem:
-            return Outcome(Ended.REFUSED_FOR_NOW, standing.lane, str(problem))
-        except OSError as problem:  # the disk is full, or no descriptor is to be had
-            return Outcome(Ended.REFUSED_FOR_NOW, standing.lane, str(problem))
-        except Exception as bug:  # noqa: BLE001 - the task's boundary: recorded, and the siblings go on
-            return Outcome(Ended.INTERNAL, standing.lane, record_bug(self.run, work_package.wp_id, bug))
 
     def _record_end(self, wp_id: str, outcome: Outcome) -> None:
         if outcome.ended is Ended.MOVED:
             self._take_over(wp_id, outcome.lane)
             return
         self.view.put(wp_id, outcome.lane)
-        if outcome.ended is Ended.WAITS:
+        if outcome.ended in (Ended.WAITS, Ended.PAUSED):
             return
         if outcome.ended.is_for_now:
             self.admission.put_off(wp_id, outcome)
@@ -186,17 +193,19 @@ class Mission:
             self.unproven.pop(wp_id, None)
         else:
             if outcome.ended is not Ended.BUDGET:  # that is no error of its own
-                self._note_error(wp_id, outcome.reason)
+                self.run.note_error(wp_id, outcome.reason)
             if not outcome.ended.is_for_now:
                 self.run.events.emit(WpLeft(wp_id, outcome.reason))
 
-    def _note_error(self, wp_id: str, words: str) -> None:
-        record = self.run.record(wp_id)
-        if record.last_error != words:
-            record.last_error = words
-            self.run.save(wp_id)
+    # What people do meanwhile.
 
-    # What people do at the host meanwhile.
+    async def retry(self, asked: Asked, state: MissionState) -> None:
+        """Tries these again, none of which has a task now, as a person asks of the live run."""
+        for found in (await carry_out(asked, self.run, state, self.view.touch)).work_packages:
+            if found.wp_id in {*asked.wp_ids} - {*self.in_flight}:
+                self.admission.forget(found.wp_id)
+                self.view.put(found.wp_id, found.lane)
+        self._lift()
 
     async def _keep_looking(self, looking: trio.CancelScope) -> None:
         is_told = False
@@ -217,7 +226,7 @@ class Mission:
         return Look(await self.run.host.mission_state(), epochs)
 
     async def _look_anew(self) -> None:
-        """Asks how the mission stands; where nothing can start, also what the host thinks could."""
+        """How the mission stands; where nothing can start, also what the host thinks could."""
         try:
             self._learn(await self._look())
             if Lane.PLANNED in self.view.lanes.values() and self._is_at_the_end():
@@ -281,19 +290,3 @@ class Mission:
         self.run.save(wp_id)
         self.run.events.emit(LaneChanged(wp_id, lane.value, by_us=False))
         self._lift()
-
-    # The end.
-
-    async def _finish(self) -> MissionEnd:
-        if self.view.all_accepted:
-            return await accept(self.run, self.view.lanes, self.unproven)
-        for wp_id, outcome in self.outcomes.items():
-            if outcome.ended.is_for_now:
-                self.run.events.emit(WpLeft(wp_id, outcome.reason))
-        lanes, wanted = self.view.lanes, self.run.wanted or frozenset()
-        done = [wp_id for wp_id in lanes if wp_id in wanted]
-        if not all(lanes[wp_id].is_accepted and wp_id not in self.unproven for wp_id in done):
-            done = []
-        left = [f"  {wp_id} {lanes[wp_id].value}: {why}" for wp_id, why in self.unproven.items()]
-        left += what_is_left(self.run, self.view, self.outcomes)
-        return unfinished(self.run, self.outcomes, left, done)

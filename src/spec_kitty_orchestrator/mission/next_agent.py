@@ -8,8 +8,10 @@ from attrs import define, evolve, field
 from ..agents.failure import Failure
 from ..agents.spec import Role
 from ..report.events import RetryPlanned, WaitingForAgents
+from ..report.wp_events import AttemptInVain
 from ..settings import cast
 from .context import RunContext
+from .records import SUCCEEDED, AttemptRecord
 from .rules import (
     SPENDS_NOTHING,
     Ask,
@@ -47,7 +49,7 @@ class AgentPicker:
     _asked_at: float | None = field(default=None, init=False)
 
     async def next_agent(self, role: Role) -> str:
-        """The agent to ask now; waits while those rest who should be asked.
+        """The agent to ask now; waits while the run is paused, or those rest who should be asked.
 
         Raises:
             NobodyCanWork: there is none, and none will come back in this run.
@@ -62,7 +64,8 @@ class AgentPicker:
             pool.review_since[self.wp_id] = since + (0.0 if self._asked_at is None else now - self._asked_at)
         self._asked_at = None
         while True:
-            self.run.budget.check()
+            with self.run.budget.waiting():
+                await self.run.pause.ended()
             choice = self._choose(role)
             if isinstance(choice, Ask):
                 pool.takes(self.wp_id, choice.agent)
@@ -115,7 +118,7 @@ class AgentPicker:
         """
         record = self.run.record(self.wp_id)
         if record.attempts:  # what an earlier run finished may be refused only now
-            record.attempts[-1].outcome, record.attempts[-1].message = failure.kind.value, failure.message
+            self._note_failure(record.attempts[-1], failure)
         record.last_error = f"{agent}: {failure.kind.value}: {failure.message}"
         tally = record.tally(role, agent).after(failure.kind)
         if tally.spent:
@@ -138,6 +141,12 @@ class AgentPicker:
                 with self.run.pool.waiting(self.wp_id, self.candidates(role)):
                     await trio.sleep(decision.delay)
                 await self.slot.take()
+
+    def _note_failure(self, last: AttemptRecord, failure: Failure) -> None:
+        if last.outcome == SUCCEEDED:
+            what = (last.role.value, last.agent, last.number, failure.kind.value, failure.message)
+            self.run.events.emit(AttemptInVain(self.wp_id, *what))
+        last.outcome, last.message = failure.kind.value, failure.message
 
     async def _wait_for(self, role: Role, choice: Choice) -> None:
         """Others may use the slot meanwhile: one agent's limit must not hold up the rest."""

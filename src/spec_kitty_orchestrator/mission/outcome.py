@@ -20,7 +20,8 @@ class Ended(enum.Enum):
     REFUSED_FOR_NOW = "refused for now"  # by the host, the workspace or the disk
     BROKEN = "broken"  # the host could not be run, or gave no answer that can be trusted
     NO_AGENT = "no agent"
-    BUDGET = "budget"  # of the run, spent
+    BUDGET = "budget"  # of the run, spent, or a person has it end
+    PAUSED = "paused"  # as it was about to begin something; begins anew after the pause
     INTERNAL = "internal error"
 
     @property

@@ -135,6 +135,11 @@ class WpRecord:
         self.tallies.setdefault(role, {})[agent] = tally
 
     @property
+    def attempts_made(self) -> int:
+        """How many came to an end of their own."""
+        return sum(each.outcome not in (None, INTERRUPTED) for each in self.attempts)
+
+    @property
     def goes_on_unblocked(self) -> bool:
         """Unblocked by a person, it is gone on with, although the host calls them its holder then."""
         return self.blocked or self.held_when_blocked

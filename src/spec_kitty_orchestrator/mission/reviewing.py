@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from ..agents.failure import Failure
 from ..agents.spec import FailureKind, Role
@@ -78,7 +78,9 @@ class Reviewing:
 
     async def _attempt(self, agent: str, ref: str, commit: str) -> Attempt:
         """What a reviewer is asked: all of it, or to go on with what it has begun to judge."""
-        role, assignment, reviews = Role.REVIEW, await self.bench.assignment(), self.record.reviews
+        role, reviews = Role.REVIEW, self.record.reviews
+        read_only = self.run.policy(agent, role).sandbox_mode == "read_only"
+        assignment = evolve(await self.bench.assignment(), read_only=read_only)
         session = self.bench.session(role, agent, "\n".join((assignment.text, *reviews)), commit)
         if (gone_on := self.bench.gone_on(role, session)) is not None:
             prompt = prompts.continued_review_prompt(assignment, ref, commit, gone_on)

@@ -65,15 +65,14 @@ class Standing:
 
         Raises:
             Through: the host refused.
+            BudgetSpent, Paused: nothing may begin any more, or now.
         """
         asked_before = self.record.claiming
         has_begun = self.lane is Lane.IN_PROGRESS and self.record.holds_claim and not asked_before
-        async with (
-            self._asking_for(Lane.IN_PROGRESS),
-            self.run.claims.alone(),
-            nullcontext() if has_begun else self._recorded_before("claiming"),
-        ):
-            reply = await self.run.host.start_implementation(self.wp_id, policy)
+        async with self._asking_for(Lane.IN_PROGRESS), self.run.claims.alone():
+            self.run.check_may_begin()  # it may have waited
+            async with nullcontext() if has_begun else self._recorded_before("claiming"):
+                reply = await self.run.host.start_implementation(self.wp_id, policy)
         self.record.holds_claim, self.record.blocked, self.record.held_when_blocked = True, False, False
         if has_begun:  # unless a person took it back just now: then it begins anew
             self.record.claiming = reply.from_lane is not Lane.IN_PROGRESS
@@ -104,9 +103,11 @@ class Standing:
 
         Raises:
             Through: the host refused, or somebody else reviews it.
+            BudgetSpent, Paused: nothing may begin any more, or now.
         """
         if self.taken_into_review:
             return
+        self.run.check_may_begin()
         fresh = self.lane is Lane.FOR_REVIEW
         async with self._asking_for(Lane.IN_REVIEW), self._recorded_before("holds_review"):
             reply = await self.run.host.start_review(self.wp_id, policy, ref)

@@ -20,6 +20,7 @@ from .context import RunContext
 from .entrance import Entrance
 from .next_agent import AgentPicker, NobodyCanWork
 from .outcome import Ended, Outcome, Through
+from .pause import Paused
 from .proof import branch_objection
 from .records import WpRecord
 from .reviewing import Reviewing
@@ -76,12 +77,15 @@ class WorkPackage:
             return Outcome(Ended.REFUSED_FOR_NOW, self.standing.lane, str(problem))
         except BudgetSpent as spent:
             return Outcome(Ended.BUDGET, self.standing.lane, str(spent))
+        except Paused:
+            return Outcome(Ended.PAUSED, self.standing.lane)
         except NobodyCanWork as nobody:
             if nobody.left.in_the_work:
                 return await self._block(f"no agent is left: {nobody}")
             return Outcome(Ended.NO_AGENT, self.standing.lane, str(nobody))
 
     async def _work(self, bench: Workbench) -> Outcome:
+        await bench.introduce()
         await bench.prepare()
         if self.standing.lane is not Lane.IN_PROGRESS and self.record.finished_by is not None:
             self._handed_over(self.record.finished_by)  # that the host had heard of it was not known

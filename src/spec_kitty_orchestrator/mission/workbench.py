@@ -14,6 +14,7 @@ from ..agents.spec import FailureKind, Role
 from ..errors import WorkspaceError
 from ..host.workspace import Workspace, read_prompt
 from ..report.events import FilesMovedAway
+from ..report.wp_events import WpNamed
 from .attempt import Attempt
 from .checks import run_commands
 from .context import RunContext
@@ -37,6 +38,11 @@ class Workbench:
     def record(self) -> WpRecord:
         """What is remembered of the work package."""
         return self.run.record(self.wp_id)
+
+    async def introduce(self) -> None:
+        """Tells what the work package is called. Raises WorkspaceError when its text cannot be read."""
+        title = (await self.assignment()).title
+        self.run.events.emit(WpNamed(self.wp_id, title, self.workspace.branch))
 
     async def prepare(self) -> None:
         """Notes the branch, and runs the `setup:` commands where they have not been run yet.

@@ -32,6 +32,16 @@ EXIT_SECONDS = 10.0
 """From a complete transcript to the agent's exit; then it is stopped, and its success stands."""
 DRAIN_SECONDS = 5.0
 """From an agent's end, with every descendant gone, to the end of its output."""
+INHIBITOR_GRACE_SECONDS = 1.0
+"""What the program that keeps the machine awake has between SIGTERM and SIGKILL."""
+
+# What tells people outside.
+NOTICE_SECONDS = 30.0
+"""What a command of `on_attention` or `on_finish` may take; then it is stopped."""
+NOTICE_GRACE_SECONDS = 1.0
+"""What it has between SIGTERM and SIGKILL."""
+NOTICE_AT_STOP_SECONDS = 5.0
+"""What all commands of `on_finish` have, that grace included, when the run ends because it was told to."""
 
 # The host, in place of a grace.
 ROLLBACK_SECONDS = 10.0
@@ -54,9 +64,9 @@ def orderly_stop_seconds(grace: float) -> float:
     """The longest that a run may take to stop its agents, each step at its bound; `abort` waits so long.
 
     A keeper ends its agent, or is taken for lost and its orphans are ended from above; then comes the rest of
-    the output, and at last the state file.
+    the output, then the state file, and at last those are told who want to be.
     """
-    return grace + KEEPER_SECONDS + SWEEP_SECONDS + DRAIN_SECONDS + SAVE_SECONDS
+    return grace + KEEPER_SECONDS + SWEEP_SECONDS + DRAIN_SECONDS + SAVE_SECONDS + NOTICE_AT_STOP_SECONDS
 
 
 def hard_exit_seconds(grace: float, host_timeout: float) -> float:

@@ -100,6 +100,16 @@ def find_survivors(run_id: str) -> list[psutil.Process]:
     return find_marked(RUN_MARKER, run_id)
 
 
+def marked_by_runs() -> dict[str, list[str]]:
+    """What was started by any run that can be seen from here and still runs, by run id, as "pid name"."""
+    found: dict[str, list[str]] = {}
+    for process in psutil.process_iter():
+        run_id = _ask(lambda process=process: process.environ().get(RUN_MARKER), None)  # type: ignore[misc]
+        if run_id and process.pid != os.getpid() and _ask(process.status, ZOMBIE) != ZOMBIE:
+            found.setdefault(run_id, []).append(f"{process.pid} {_ask(process.name, '?')}")
+    return found
+
+
 def still_running(names: Iterable[str]) -> tuple[str, ...]:
     """Those among "pid name" that still run under that name."""
 

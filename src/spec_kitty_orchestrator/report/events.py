@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from attrs import frozen
+from attrs import field, frozen
 
 from .totals import Totals
 
@@ -23,13 +23,25 @@ class Event:
 
 @frozen
 class RunStarted(Event):
-    """`lanes` says where each work package was found."""
+    """`lanes` says where each work package was found.
+
+    Attributes:
+        dependencies: what each depends on, by its id.
+        max_concurrent_wps: how many may be at work at once; None in files of release 1.0.
+        max_cost_usd, max_runtime_seconds: the budgets; None: no limit.
+        wanted: the work packages that are asked for; None: all.
+    """
 
     run_id: str
     mission: str
     actor: str
     lanes: Mapping[str, str]
     resumed: bool
+    dependencies: Mapping[str, tuple[str, ...]] = field(factory=dict)
+    max_concurrent_wps: int | None = None
+    max_cost_usd: float | None = None
+    max_runtime_seconds: float | None = None
+    wanted: tuple[str, ...] | None = None
 
     @property
     def line(self) -> str:

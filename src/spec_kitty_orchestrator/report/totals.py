@@ -2,9 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import math
+from collections.abc import Iterable, Iterator, Mapping
 
 from attrs import field, frozen
+
+EXACT_DIGITS = 6
+"""Of a dollar: sums of binary fractions must not fall short of a limit by their last digit."""
+
+
+@frozen
+class Spent:
+    """What one attempt has told of its cost; None for what it has not."""
+
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    cost_usd: float | None = None
+    has_ended: bool = True
 
 
 @frozen
@@ -22,6 +36,19 @@ class Total:
     output_tokens: int | None = None
     cost_usd: float | None = None
     untold: int = 0
+
+    @classmethod
+    def of(cls, spent: Iterable[Spent]) -> Total:
+        """The sum of what some attempts have cost."""
+        all_spent = [*spent]
+        costs = [each.cost_usd for each in all_spent if each.cost_usd is not None]
+        return cls(
+            attempts=len(all_spent),
+            input_tokens=_sum(each.input_tokens for each in all_spent),
+            output_tokens=_sum(each.output_tokens for each in all_spent),
+            cost_usd=round(math.fsum(costs), EXACT_DIGITS) if costs else None,
+            untold=sum(each.has_ended and each.cost_usd is None for each in all_spent),
+        )
 
     @property
     def cost(self) -> str:
@@ -62,6 +89,11 @@ class Totals:
         yield f"spent: {self.run.line}"
         if len(self.by_agent) > 1:
             yield from (f"  {agent}: {total.line}" for agent, total in self.by_agent.items())
+
+
+def _sum(told: Iterable[int | None]) -> int | None:
+    figures = [each for each in told if each is not None]
+    return sum(figures) if figures else None
 
 
 def dollars(amount: float) -> str:

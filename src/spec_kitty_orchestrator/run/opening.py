@@ -46,6 +46,8 @@ class Request:
 
     Attributes:
         asked: of single work packages; and `agents`, who may be asked for some beside those of the settings.
+        plain: show lines, not a board.
+        events: print the events on stdout, as they are in their file; all for people goes to stderr.
     """
 
     mission: str
@@ -55,6 +57,8 @@ class Request:
     environ: Mapping[str, str] = field(factory=lambda: dict(os.environ))
     asked: Asked = field(factory=Asked)
     agents: tuple[str, ...] = ()
+    plain: bool = False
+    events: bool = False
 
 
 @frozen

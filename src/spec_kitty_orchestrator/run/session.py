@@ -2,43 +2,46 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 
 import click
 import trio
-from attrs import evolve, frozen
+from attrs import frozen
 
 from ..errors import ExitCode, StateFileError, find_known
-from ..host.client import HostClient
-from ..host.notes import Notes
-from ..host.program import Runner
 from ..mission.acceptance import MissionEnd
 from ..mission.asked import carry_out
-from ..mission.budget import Budget
-from ..mission.context import AgentKit, RunContext, new_pool
-from ..mission.evidence import GitRepository, Repository
+from ..mission.context import RunContext
 from ..mission.mission import Mission
-from ..mission.records import MergeRecord
-from ..mission.slots import Slots
 from ..processes.agent_process import run_agent
+from ..processes.awake import keep_awake
 from ..processes.bounds import hard_exit_seconds
 from ..processes.ending import Swept
 from ..processes.open_files import raise_open_files
 from ..processes.orphans import RUN_MARKER, adopt_orphans, still_running, sweep_run
 from ..report.board import Board, open_display
-from ..report.events import Notice, RunEnded, RunStarted
+from ..report.events import Notice, RunEnded
 from ..report.lines import Lines
-from ..report.stream import EventStream, JsonLines
+from ..report.reading import FILE_NAME, EventFile
+from ..report.run_events import RunPaused
+from ..report.stream import Records
 from ..report.times import clock_time
-from ..report.untraced import Untraced
 from ..settings.loading import load_settings
 from .clock import SteadyClock
+from .first_words import run_started
+from .last_words import overhear
+from .leaving import leave_page
 from .lock import RunLock, run_lock
+from .notices import Notices
+from .obeying import Obeying
 from .opening import KITTIFY, Opened, Request, check_everything
+from .ordering import OrderBox, orders_folder
 from .ownership import give_back
 from .plan import cost_not_told, plan_lines
+from .services import open_run, with_traces
 from .state import RunState, RunStatus, RunStore
 from .stopping import StopControl, exit_hard_when_late
 from .taking_up import take_up
@@ -72,7 +75,9 @@ def supervise(request: Request, *, resume: bool) -> ExitCode:
     settings = load_settings(request.repo_root / KITTIFY, request.environ, request.flags)
     stop = StopControl(settings.grace_seconds)
     exit_hard_when_late(stop, hard_exit_seconds(settings.grace_seconds, settings.host.timeout_seconds))
-    with stop.handlers(), open_display() as display:
+    overheard = overhear(request.repo_root, settings.agents.custom)
+    shown_on = sys.stderr if request.events else sys.stdout  # then that carries events alone
+    with stop.handlers(), open_display(shown_on, plain=request.plain, overheard=overheard) as display:
         raise_open_files()
         return trio.run(_stoppable, request, stop, display, resume, clock=SteadyClock())
 
@@ -105,7 +110,7 @@ async def _supervise(request: Request, stop: StopControl, display: Board | Lines
         lock.name_run(writer.state.run_id)
         adopt_orphans()
         run = with_traces(open_run(opened, writer, opened.agent_kit(run_agent, stop.kill_now)), traces)
-        session = Session(opened, writer, lock, stop, run)
+        session = Session(opened, writer, lock, stop, run, Notices(run, stop))
         async with session.recording(display):
             session.tell_what_begins(swept, taken.notices, resumed=resume)
             if before is not None and not before.belongs_to(request.repo_root):
@@ -125,65 +130,6 @@ def _is_a_copy(before: RunState) -> str:
     return f"the state of run {before.run_id} was copied here from {where}"
 
 
-def _note_merge(writer: StateWriter, merge: MergeRecord) -> None:
-    writer.state.merge = merge
-    writer.mark()
-
-
-def open_run(
-    opened: Opened,
-    writer: StateWriter,
-    kit: AgentKit,
-    repository: Repository | None = None,
-    ask_host: Runner | None = None,
-) -> RunContext:
-    """The services of a run.
-
-    Args:
-        repository: what is committed, if not what git has.
-        ask_host: runs the host's commands, in place of a process for each.
-    """
-    state = writer.state
-    environ = {**opened.request.environ, RUN_MARKER: state.run_id}
-
-    def tell_left(who: str, left: tuple[str, ...]) -> None:
-        run.note_left(who, left)
-
-    settings = opened.settings
-
-    endpoint = evolve(opened.host.endpoint, environ=environ, kill_now=kit.kill_now, tell_left=tell_left)
-    host, events = HostClient(endpoint, state.mission, state.actor, ask_host), EventStream()
-    run = RunContext(
-        repo_root=opened.request.repo_root,
-        run_id=state.run_id,
-        settings=settings,
-        host=host,
-        agents=kit,
-        record=state.record,
-        save=writer.mark,
-        saved=writer.saved,
-        events=events,
-        notes=Notes(host, events),
-        pool=new_pool(kit, events, state.resting, writer.mark),
-        budget=Budget(settings.max_cost_usd, settings.max_runtime_seconds, state.work_packages, events.emit),
-        repository=repository or GitRepository(),
-        slots=Slots(settings.max_concurrent_wps),
-        wanted=opened.wanted,
-        merge=lambda: state.merge,
-        note_merge=partial(_note_merge, writer),
-        walls=opened.walls,
-        left=state.left,
-    )
-    return run
-
-
-def with_traces(run: RunContext, traces: Untraced) -> RunContext:
-    """The same run, with what happens in it, its host calls included, told to its traces."""
-    run.events.add(traces)
-    run.host.watch = traces.host_call
-    return evolve(run, traces=traces)
-
-
 @frozen
 class Session:
     """A run that has been opened: what it works with, what it remembers, and what stops it."""
@@ -193,14 +139,16 @@ class Session:
     lock: RunLock
     stop: StopControl
     run: RunContext
+    notices: Notices
 
     def tell_what_begins(self, swept: Swept, notices: tuple[str, ...], *, resumed: bool) -> None:
         """The first events: the run, how it came about, what its predecessors left behind, who is missing."""
         state, emit = self.writer.state, self.run.events.emit
-        lanes = {wp.wp_id: wp.lane.value for wp in self.opened.mission.work_packages}
         self.run.traces.follow(state.traceparent)
-        emit(RunStarted(state.run_id, state.mission, state.actor, lanes, resumed))
+        emit(run_started(self.opened, state, resumed=resumed))
         self._tell_traces()
+        if state.paused_since is not None:
+            emit(RunPaused(state.paused_since))
         for notice in notices:
             emit(Notice(notice))
         if self.opened.shortcoming:
@@ -230,12 +178,22 @@ class Session:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self.writer.keep)
             nursery.start_soon(self._stay_known)
+            nursery.start_soon(self.notices.keep)
+            if not self.run.settings.allow_sleep:
+                nursery.start_soon(self._keep_awake)
             first = await carry_out(self.opened.request.asked, self.run, self.opened.mission)
-            end = await Mission(self.run, first).orchestrate()
+            mission = Mission(self.run, first)
+            box = OrderBox(orders_folder(self.run.repo_root), self.writer.state.process)
+            nursery.start_soon(Obeying(self.run, self.writer, mission, box).obey)
+            end = await mission.orchestrate()
             nursery.cancel_scope.cancel()
         self.writer.state.accepted = end.is_accepted
         finished = end.exit_code in (ExitCode.ACCEPTED, ExitCode.ATTENTION)
         return await self._end(RunStatus.FINISHED if finished else RunStatus.STOPPED, end)
+
+    async def _keep_awake(self) -> None:
+        environ = {**self.run.agents.environ, RUN_MARKER: self.run.run_id}
+        await keep_awake(environ, self.run.repo_root, self.stop.kill_now)
 
     async def _stay_known(self) -> None:
         """Puts lock file and state file back when a `git clean` takes them away: `abort` needs them."""
@@ -248,12 +206,16 @@ class Session:
     @asynccontextmanager
     async def recording(self, display: Board | Lines) -> AsyncIterator[None]:
         """Whatever ends the run, its status says so, and its events are on the disk."""
+        file = self.run.log_dir / FILE_NAME
+        with suppress(OSError):  # it is only to be shown
+            display.recall(await trio.to_thread.run_sync(EventFile(file).more))
         try:
-            lines = JsonLines(self.run.log_dir / "events.jsonl", display.notice)
+            lines = Records(file, display.notice, sys.stdout if self.opened.request.events else None)
         except OSError as problem:
             raise StateFileError(f"cannot write {self.run.log_dir}: {problem.strerror}") from problem
         self.run.events.add(lines)
         self.run.events.add(display)
+        self.run.events.add(self.notices)
         try:
             yield
         except BaseException as problem:
@@ -261,11 +223,10 @@ class Session:
             raise
         finally:
             with trio.CancelScope(shield=True):
-                async with (
-                    trio.open_nursery() as nursery
-                ):  # each may wait for somebody else: a disk, a network
+                async with trio.open_nursery() as nursery:  # each may wait: for a disk, for a network
                     nursery.start_soon(trio.to_thread.run_sync, self.run.traces.close)
                     nursery.start_soon(trio.to_thread.run_sync, lines.close)
+                await leave_page(file, self.run.repo_root, display.notice)
                 await trio.to_thread.run_sync(give_back, self.run.log_dir, self.run.repo_root / KITTIFY)
 
     async def _end(self, status: RunStatus, end: MissionEnd) -> ExitCode:
@@ -275,7 +236,9 @@ class Session:
         try:
             await self.writer.save_at_last()
         finally:
-            self.run.events.emit(RunEnded(status.value, int(end.exit_code), state.reason, state.totals))
+            ended = RunEnded(status.value, int(end.exit_code), state.reason, state.totals)
+            self.run.events.emit(ended)
+            await self.notices.finish(ended)
         return end.exit_code
 
 

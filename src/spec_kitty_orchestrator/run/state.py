@@ -48,6 +48,7 @@ class RunState:
         checkout: where it runs; None in a file of release 1.0.0.
         accepted: the host has accepted the mission: nothing is left to go on with.
         merge: the last merge of the mission that was begun, by this run or one before it.
+        paused_since: when a person paused it; None while it is not paused.
         left: what nobody could end beside what the attempts left, each as "pid name".
         resting: agents at their limit, and until when; it is their account's, whatever the mission.
         traceparent: the span of its last start that was traced, as the W3C writes it.
@@ -65,6 +66,7 @@ class RunState:
     merge: MergeRecord | None = None
     reason: str = ""
     updated_at: str = ""
+    paused_since: str | None = None
     left: list[str] = field(factory=list)
     resting: dict[str, Rest] = field(factory=dict)
     traceparent: str = ""

@@ -47,10 +47,10 @@ LEAST_USD, MOST_USD = 0.01, 1_000_000
 _UNSET = AgentSettings()
 
 
-def problems_of(settings: Settings) -> list[Problem]:
-    """Everything that is wrong with settings whose types are right."""
+def ranges_of(settings: Settings) -> list[tuple[KeyPath, float | None, float, float]]:
+    """Each number: the path to it, what it is, the least and the most that it may be."""
     agents = settings.agents
-    ranges = [
+    ranges: list[tuple[KeyPath, float | None, float, float]] = [
         (("max_concurrent_wps",), settings.max_concurrent_wps, 1, MOST_WORK_PACKAGES_AT_ONCE),
         (("grace_seconds",), settings.grace_seconds, 0, 600),
         (("refresh_seconds",), settings.refresh_seconds, 1, MOST_SECONDS),
@@ -79,10 +79,16 @@ def problems_of(settings: Settings) -> list[Problem]:
         (("agents", "settings", agent_id, "max_cost_usd"), one.max_cost_usd, LEAST_USD, MOST_USD)
         for agent_id, one in agents.settings.items()
     ]
-    problems = [_out_of_range(*each) for each in ranges]
+    return ranges
+
+
+def problems_of(settings: Settings) -> list[Problem]:
+    """Everything that is wrong with settings whose types are right."""
+    agents = settings.agents
+    problems = [_out_of_range(*each) for each in ranges_of(settings)]
     if not settings.approval_lane.is_accepted:
         problems.append(Problem(("approval_lane",), "expected done or approved"))
-    for name in ("setup", "checks"):
+    for name in ("setup", "checks", "on_attention", "on_finish"):
         problems += [
             Problem((name, index), "expected a command: a list of words, the program first")
             for index, command in enumerate(getattr(settings, name))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import stat
 import typing
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +36,8 @@ FLAGS: Mapping[KeyPath, tuple[str, str]] = {
     ("merge", "when_accepted"): ("--merge", "merge"),
     ("max_cost_usd",): ("--max-cost-usd", "max_cost_usd"),
     ("max_runtime_seconds",): ("--max-runtime-seconds", "max_runtime_seconds"),
+    ("wait_for_people",): ("--wait-for-people", "wait_for_people"),
+    ("allow_sleep",): ("--allow-sleep", "allow_sleep"),
 }
 
 
@@ -71,12 +73,25 @@ def _one_line(text: str) -> str:
     return shown if len(shown) <= LONGEST_LINE else f"{shown[:LONGEST_LINE]}…"
 
 
+@frozen
+class Loaded:
+    """Settings, and of what somebody set, by its path, where: `file:line:column`, a variable, or a flag."""
+
+    settings: Settings
+    origins: Mapping[KeyPath, str]
+
+
 def load_settings(kittify_dir: Path, environ: Mapping[str, str], flags: Flags) -> Settings:
     """The settings for a run.
 
     Raises:
         ConfigError: with every problem at once, a line each: `file:line:column: path: what is wrong`.
     """
+    return load_with_origins(kittify_dir, environ, flags).settings
+
+
+def load_with_origins(kittify_dir: Path, environ: Mapping[str, str], flags: Flags) -> Loaded:
+    """The settings for a run, and where each was made. Raises ConfigError as `load_settings` does."""
     sources = _read_file(kittify_dir / FILE_NAME)
     problems = _override(sources, environ, flags)
     try:
@@ -87,7 +102,8 @@ def load_settings(kittify_dir: Path, environ: Mapping[str, str], flags: Flags) -
     problems += problems_of(settings)
     if problems:
         raise sources.error(problems)
-    return settings
+    made = {*sources.places, *sources.overridden}
+    return Loaded(settings, {path: sources.where(path) for path in made})
 
 
 def _read_file(path: Path) -> _Sources:
@@ -100,7 +116,25 @@ def _read_file(path: Path) -> _Sources:
         raise ConfigError(f"{where}: not UTF-8: the byte {data[problem.start]:#04x}") from problem
     except NotPlain as problem:
         raise ConfigError(_one_line(f"{_in_file(path, problem.place)}: {problem}")) from problem
-    return _Sources(path, {} if written.plain is None else written.plain, written.places)
+    return _Sources(path, _filled(written.plain, Settings), written.places)
+
+
+def _filled(plain: Any, kind: Any) -> Any:
+    """The same, with `{}` for what holds keys and has nothing behind it, as all of its keys are comments."""
+    inside = _inside(kind)
+    if inside is None or not (plain is None or isinstance(plain, dict)):
+        return plain
+    return {name: _filled(value, inside(name)) for name, value in (plain or {}).items()}
+
+
+def _inside(kind: Any) -> Callable[[str], Any] | None:
+    """By the name of a key, the type of what it holds; None where a type has no keys."""
+    if attrs.has(kind):
+        hints = typing.get_type_hints(kind)
+        return lambda name: hints.get(name)
+    if typing.get_origin(kind) is Mapping:
+        return lambda _: typing.get_args(kind)[1]
+    return None
 
 
 def _content(path: Path) -> bytes:

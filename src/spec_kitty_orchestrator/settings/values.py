@@ -128,6 +128,9 @@ class Settings:
         check_timeout_seconds: how long each of these may take.
         max_cost_usd: what all attempts of a run may cost, over all its starts; None: any amount.
         max_runtime_seconds: how long one start of a run may last; None: as long as it takes.
+        wait_for_people: whether a run goes on waiting where only a person can move something.
+        on_attention: commands that are run when something needs a person; `on_finish`: when a run ends.
+        allow_sleep: whether the machine may fall asleep while a run is at work.
         otel: whether traces are sent; None: when OpenTelemetry's own variables ask for them.
     """
 
@@ -142,6 +145,10 @@ class Settings:
     max_log_mb: float = 256.0
     max_cost_usd: float | None = None
     max_runtime_seconds: float | None = None
+    wait_for_people: bool = False
+    on_attention: tuple[tuple[str, ...], ...] = ()
+    on_finish: tuple[tuple[str, ...], ...] = ()
+    allow_sleep: bool = False
     otel: bool | None = None
     agents: AgentChoice = AgentChoice()
     merge: MergeSettings = MergeSettings()
@@ -172,6 +179,8 @@ class Flags:
     merge: bool | None = None
     max_cost_usd: float | None = None
     max_runtime_seconds: float | None = None
+    wait_for_people: bool | None = None
+    allow_sleep: bool | None = None
 
     def over(self, recorded: Flags) -> Flags:
         """These, and for those that are not given what is recorded; which work packages is one question."""

@@ -102,6 +102,7 @@ def _behind_srt(program: str, enclosure: Enclosure, argv: tuple[str, ...]) -> Wa
     files = {
         enclosure.folder / srt.SETTINGS: srt.srt_settings(enclosure),
         enclosure.folder / srt.TEMPORARY / ".keep": "",
+        **dict.fromkeys(enclosure.barred, ""),  # what is not there it cannot protect
     }
     return Walled((*srt.srt_prefix(program, enclosure), *argv), enclosure.folder, files)
 

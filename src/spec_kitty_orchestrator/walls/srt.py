@@ -41,7 +41,7 @@ def srt_settings(enclosure: Enclosure) -> str:
             "denyRead": _names(hidden),
             "allowRead": [],
             "allowWrite": _names((*enclosure.writable, enclosure.folder / TEMPORARY)),
-            "denyWrite": _names(enclosure.kept),
+            "denyWrite": _names((*enclosure.kept, *enclosure.barred)),
         },
     }
     return json.dumps(settings, indent=2) + "\n"

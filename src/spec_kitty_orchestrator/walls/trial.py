@@ -27,19 +27,24 @@ TRIAL_SECONDS = 30.0
 ANSWER_BYTES = 64 * 1024
 
 WORKS = "wrote in its workspace"
-MUST_FAIL = ("wrote outside of it", "mounted the disk anew", "read what is hidden", "saw other processes")
+KERNEL = "may set what the kernel runs"
+MUST_FAIL = (
+    *("wrote outside of it", "mounted the disk anew", "read what is hidden", "saw other processes"),
+    KERNEL,
+)
 END = "came to its end"
 
 _SCRIPT = """
 outside=$1; pid=$2; shift 2
-{ : >> "$outside"; } 2>/dev/null && echo wrote outside of it
+{ true >> "$outside"; } 2>/dev/null && echo wrote outside of it
 mount -o remount,rw,bind / 2>/dev/null && echo mounted the disk anew
 for each; do
     if [ -d "$each" ]; then [ -n "$(ls -A "$each" 2>/dev/null)" ]; else [ -s "$each" ]; fi \\
         && echo read what is hidden
 done
 kill -0 "$pid" 2>/dev/null && grep -q python "/proc/$pid/cmdline" 2>/dev/null && echo saw other processes
-{ : > canary; } 2>/dev/null && echo wrote in its workspace
+{ true >> /proc/sys/kernel/core_pattern; } 2>/dev/null && echo may set what the kernel runs
+{ true > canary; } 2>/dev/null && echo wrote in its workspace
 echo came to its end
 """
 
@@ -84,7 +89,10 @@ class Trial:
         """What is wrong, for whoever asked for it."""
         if self.broken:
             what = f"sandbox: {self.wall.value} does not hold: a canary {' and '.join(self.broken)}"
-            return UsageError(what, remedy="do not trust it on this machine; set sandbox.use: off")
+            # srt (0.0.83) leaves that to root.
+            another = "run as another user than root, or with sandbox.use: bwrap"
+            remedy = another if self.broken == (KERNEL,) else "do not trust it here; set sandbox.use: off"
+            return UsageError(what, remedy=remedy)
         remedy = next((remedy for words, remedy in _REMEDIES if words in self.trouble), ELSE)
         return UsageError(f"sandbox: {self.wall.value} cannot be put up: {self.trouble}", remedy=remedy)
 

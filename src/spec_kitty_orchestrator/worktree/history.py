@@ -83,6 +83,20 @@ class History:
         """Whether the repository's config names such a remote."""
         return (b"remote", os.fsencode(name)) in [*self.repo.get_config().sections()]
 
+    def own_setting(self, section: str, name: str) -> str:
+        """A value of the repository's own config; empty if there is none."""
+        try:
+            return self.repo.get_config().get((section.encode(),), name.encode()).decode(errors="replace")
+        except KeyError:
+            return ""
+
+    def main_branch_of(self, remote: str) -> str:
+        """The branch that a remote's HEAD was when it was last told; empty if it never was."""
+        head = f"refs/remotes/{remote}/HEAD"
+        names, _ = self.repo.refs.follow(Ref(os.fsencode(head)))
+        last = os.fsdecode(names[-1]) if names else head
+        return "" if last == head else last.removeprefix(f"refs/remotes/{remote}/")
+
     def named(self, ref: str) -> str:
         """The object that a ref of this full name leads to; empty if there is none."""
         name = os.fsencode(ref)

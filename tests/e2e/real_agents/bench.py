@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import time
 import uuid
@@ -64,6 +65,8 @@ class Bench:
     mark: str = field(factory=lambda: uuid.uuid4().hex)
     max_cost_usd: float | None = None
     walls: Walls = field(factory=Walls)
+    user: int = 0
+    """Who runs the agent, in place of root."""
 
     @property
     def repo(self) -> Path:
@@ -88,6 +91,7 @@ class Bench:
             ("git", *args),
             cwd=cwd or self.workspace,
             env=self.environ,
+            user=self.user or None,
             capture_output=True,
             text=True,
             check=True,
@@ -162,13 +166,20 @@ class Bench:
             path.write_text(text)
         prompt = attempt_dir / "prompt.md"
         prompt.write_text(self._prompt(role, session, feedback))
-        command = Command(walled.argv, walled.cwd, env, stdin=prompt, grace=2.0)
+        command = Command((*self._as_user(), *walled.argv), walled.cwd, env, stdin=prompt, grace=2.0)
         reader = agent.open_reader()
         ending = await run_agent(
             command, attempt_dir / "log", Limits(timeout=seconds), reader, lambda _: None
         )
         transcript = reader.finish()
         return Outcome(ending, transcript, agent.judge(ending, transcript, session))
+
+    def _as_user(self) -> tuple[str, ...]:
+        if not self.user:
+            return ()
+        for path in (self.folder, *self.folder.rglob("*")):
+            os.chown(path, self.user, self.user, follow_symlinks=False)
+        return ("setpriv", f"--reuid={self.user}", f"--regid={self.user}", "--clear-groups")
 
     def _prompt(self, role: Role, session: InSession | None, feedback: str | None) -> str:
         assignment = Assignment(

@@ -23,6 +23,7 @@ PACKAGES = {
     "opencode": "opencode-ai@1.18.33",
     "qwen": "@qwen-code/qwen-code@0.24.4",
     "pi": "@earendil-works/pi-coding-agent@0.87.1",
+    "srt": "@anthropic-ai/sandbox-runtime@0.0.83",  # no agent, but what some of them are put into
 }
 NODE = "node@22"
 NODE_MAJOR = 22  # the oldest that all of these run on

@@ -175,3 +175,10 @@ def test_no_text_closes_its_block_or_opens_another(text: str, first: str, second
     assert blocks(goes_on) == [("work-package", text), ("feedback", first), ("feedback", second)]
     reviewed = review_prompt(assignment, REF, "bbb", [first], second)
     assert blocks(reviewed) == [("work-package", text), ("earlier-review", first), ("checks", second)]
+
+
+def test_a_reviewer_that_cannot_write_is_told_so() -> None:
+    assert "sandbox" not in review_prompt(ASSIGNMENT, REF)
+    assert "in a sandbox that lets you write to the temporary folder alone" in review_prompt(
+        evolve(ASSIGNMENT, read_only=True), REF
+    )

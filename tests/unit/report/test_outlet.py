@@ -160,7 +160,7 @@ def test_what_a_full_disk_refuses_is_kept_and_written_when_there_is_room(
     refuse(3)
     told: list[str] = []
     all_told = threading.Event()
-    lines = stream.JsonLines(tmp_path / "events.jsonl", lambda line: (told.append(line), all_told.set()))
+    lines = stream.Records(tmp_path / "events.jsonl", lambda line: (told.append(line), all_told.set()))
     for number in range(5):
         lines(notice(number))
     assert all_told.wait(HANGS)
@@ -179,8 +179,50 @@ def test_what_never_reached_the_disk_is_said_at_last(
 ) -> None:
     refuse(1000)
     told: list[str] = []
-    lines = stream.JsonLines(tmp_path / "events.jsonl", told.append)
+    lines = stream.Records(tmp_path / "events.jsonl", told.append)
     for number in range(5):
         lines(notice(number))
     lines.close()
     assert "lacks the last 5 events: No space left" in told[-1]
+
+
+@pytest.mark.usefixtures("patient")
+def test_the_same_lines_go_into_the_file_and_to_whoever_reads_them(tmp_path: Path) -> None:
+    out = io.StringIO()
+    lines = stream.Records(tmp_path / "events.jsonl", str, out)
+    for number in range(5):
+        lines(notice(number))
+    lines.close()
+    assert out.getvalue() == (tmp_path / "events.jsonl").read_text()
+    assert len(out.getvalue().splitlines()) == 5
+
+
+def test_events_that_nobody_reads_are_kept_for_the_reader_and_do_not_hold_up_the_file(
+    tmp_path: Path, unread: Unread, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stream, "CLOSE_SECONDS", HANGS)
+    told: list[str] = []
+    lines = stream.Records(tmp_path / "events.jsonl", told.append, unread)
+    for number in range(2 * MOST_WAITING):
+        lines(notice(number))
+    assert unread.reached.wait(HANGS)
+    until = time.monotonic() + HANGS
+    while len((tmp_path / "events.jsonl").read_text().splitlines()) < 2 * MOST_WAITING:
+        assert time.monotonic() < until
+        time.sleep(0.01)
+    unread.read.set()
+    lines.close()
+    assert unread.getvalue() == (tmp_path / "events.jsonl").read_text()
+    assert told == []
+
+
+def test_events_that_nobody_ever_reads_hold_up_the_end_only_so_long_and_it_is_said(
+    tmp_path: Path, unread: Unread, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stream, "CLOSE_SECONDS", 0.1)
+    told: list[str] = []
+    lines = stream.Records(tmp_path / "events.jsonl", told.append, unread)
+    lines(notice(0))
+    assert unread.reached.wait(HANGS)
+    lines.close()
+    assert any("lack the last ones: nobody reads them" in line for line in told)

@@ -7,7 +7,8 @@ from pathlib import Path
 from spec_kitty_orchestrator.host.client import HostClient
 from spec_kitty_orchestrator.host.contract.payloads import MissionState
 from spec_kitty_orchestrator.host.program import HostEndpoint
-from spec_kitty_orchestrator.run import doctor
+from spec_kitty_orchestrator.run.doctor.agents import sandboxes
+from spec_kitty_orchestrator.run.doctor.findings import Case
 from spec_kitty_orchestrator.run.opening import Opened, Request, named_agents
 from spec_kitty_orchestrator.run.plan import plan_lines
 from spec_kitty_orchestrator.settings.values import AgentChoice, Settings
@@ -38,8 +39,8 @@ def test_the_dry_run_says_of_each_agent_whether_a_sandbox_holds_it(tmp_path: Pat
     ]
 
 
-def test_the_doctor_says_it_too(tmp_path: Path) -> None:
-    found = doctor._sandboxes(CHOICE, _agents(tmp_path))
+async def test_the_doctor_says_it_too(tmp_path: Path) -> None:
+    (found,) = await sandboxes(Case({}, tmp_path, Settings(agents=CHOICE), _agents(tmp_path)))
     assert found.found == (
         "claude-code none (implementation), codex workspace_write (implementation), codex read_only (review)"
     )

@@ -1,0 +1,35 @@
+"""What a run leaves behind for people when it is over: a page beside its events."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import trio
+
+PAGE_SECONDS = 5.0
+"""What the page may take at the end of a run; a thousand work packages take one."""
+
+
+async def leave_page(events_file: Path, root: Path, tell: Callable[[str], None]) -> None:
+    """Writes the page of a run in a thread, for which nobody waits longer than `PAGE_SECONDS`.
+
+    Args:
+        root: of the repository, in which the file is.
+        tell: is told where the page is, or why there is none. That changes nothing for the run.
+    """
+    with trio.move_on_after(PAGE_SECONDS) as patience:
+        try:
+            path = await trio.to_thread.run_sync(_write, events_file, abandon_on_cancel=True)
+        except Exception as problem:  # noqa: BLE001 - the run is over, and a page must not change how it ended
+            tell(f"no report was written: {problem}")
+        else:
+            tell(f"report: {path.relative_to(root)}")
+    if patience.cancelled_caught:
+        tell(f"no report was written: it took longer than {PAGE_SECONDS:g} s")
+
+
+def _write(events_file: Path) -> Path:
+    from ..report.page import write_page  # which loads the template's engine
+
+    return write_page(events_file)
