@@ -69,7 +69,9 @@ def test_the_extra_is_asked_for_only_when_traces_are(arena):
 
     def blocked(*args, **environ):
         given = {**arena.environ, **environ}
-        return subprocess.run([*argv, *args], cwd=arena.root, env=given, capture_output=True, text=True, check=False)
+        return subprocess.run(
+            [*argv, *args], cwd=arena.root, env=given, capture_output=True, text=True, check=False
+        )
 
     _settings(arena, otel=True)
     for refused in (blocked(), blocked("--dry-run")):
