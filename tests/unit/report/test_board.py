@@ -171,7 +171,7 @@ def test_what_stays_of_a_board_is_a_row_for_each_work_package_the_news_and_the_s
     assert "codex is out for this run: not logged in" in last
     assert "agents have 10 s to end" in last
     assert last.splitlines()[-1] == "mission m-01 is not finished"
-    lines = [line.strip() for line in last.splitlines()]
+    lines = [line[2:] for line in last.splitlines()]
     rows = {
         wp_id: [line for line in lines if line.startswith(wp_id)][-1] for wp_id in ("WP01", "WP02", "WP03")
     }
