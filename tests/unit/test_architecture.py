@@ -80,9 +80,12 @@ WITHOUT_EFFECTS = (
     "report.composing",
     "report.document",
     "report.drawing",
+    "report.estimate",
     "report.figures",
     "report.harmless",
     "report.phases",
+    "report.picture",
+    "report.rows",
     "report.schema",
     "report.story",
     "report.text",
@@ -104,7 +107,7 @@ USES_THREADS = {"report.outlet", "run.stopping"}
 TRACED = {"report.collector", "report.traces"}
 USES_TRIO = {
     "agents": {"probe"},
-    "cli": {"abort", "agents", "doctor"},
+    "cli": {"abort", "agents", "doctor", "status"},
     "host": {"client", "notes", "program"},
     "mission": {
         "acceptance",

@@ -149,7 +149,7 @@ def _waiting(wp: WpStory, span: Span, now: float) -> tuple[Need, str]:
 def _left_as_it_is(row: Row, wp: WpStory) -> Row:
     """This run does nothing more for it; one that was cut off goes on with the next."""
     if wp.lane != "blocked" and not wp.left:
-        return evolve(row, now="stopped" if wp.attempts else "not begun", need=Need.IDLE)
+        return evolve(row, now="stopped", said=wp.note) if wp.attempts else evolve(row, now="not begun")
     over = wp.timeline.spans[-1].words if wp.timeline.spans else ""
     attempts = f"after {_count(len(wp.attempts), 'attempt')}" if wp.attempts else "left as it is"
     return evolve(row, need=Need.ATTENTION, now=attempts, said=wp.left or over or wp.note)
