@@ -24,7 +24,6 @@ SAID_ALL_THE_SAME = {
     "run/asking.py": "the same as in mission/stall.py, of one that cannot be retried",
     "walls/trial.py": "asks a process whether it is there, by a signal that is none",
     "processes/awake.py": "a loop of ours that asks whether its own parent is there",
-    "run/doctor/leftovers.py": "the repair of a worktree that is none any more, after what is in it was saved",
     "host/workspace.py": "the repair of a worktree, told of what lies in .worktrees/ (test_workspace.py)",
 }
 
