@@ -49,7 +49,9 @@ def picture_of(story: Story, now: float, overhear: Overhear, news: tuple[str, ..
 
 def _state(story: Story) -> str:
     start = story.start
-    return "" if start is None else "running" if start.ended is None else start.status
+    if start is None or start.ended is None:
+        return story.held or "running"
+    return start.status
 
 
 def _facts(story: Story, now: float) -> list[str]:

@@ -14,7 +14,16 @@ from attrs import define, field, frozen
 
 from .events import AttemptEnded, Event, LaneChanged, Notice, RunEnded, RunStarted, WpEvent
 from .phases import Phase
-from .run_events import AgentDropped, AgentParked, MissionMerged
+from .run_events import (
+    AgentDropped,
+    AgentParked,
+    BudgetUsedUp,
+    EndOrdered,
+    MissionMerged,
+    RunPaused,
+    RunUnpaused,
+    WaitingForPeople,
+)
 from .totals import Totals
 from .wp_story import TimedWords, WpStory, total_of
 
@@ -61,6 +70,7 @@ class Story:
         out: the agents that are out for this start, and why.
         notices: what was said about the run as a whole.
         merged: the merge, once it is done.
+        held: why nothing new begins, in a word or two; empty while it does.
         last: when the newest event happened.
     """
 
@@ -78,6 +88,7 @@ class Story:
     out: dict[str, str] = field(factory=dict)
     notices: list[TimedWords] = field(factory=list)
     merged: MissionMerged | None = None
+    held: str = ""
     last: float = 0.0
 
     def take(self, time: float, event: Event) -> None:
@@ -139,7 +150,7 @@ class Story:
         self.run_id, self.mission, self.actor = event.run_id, event.mission, event.actor
         self.slots, self.wanted = event.max_concurrent_wps, event.wanted
         self.max_cost_usd, self.max_runtime_seconds = event.max_cost_usd, event.max_runtime_seconds
-        self.out = {}
+        self.out, self.held = {}, ""
         self.starts.append(Start(time, event.resumed))
         known = self.work_packages
         self.work_packages = {
@@ -163,7 +174,9 @@ class Story:
                 wp.end(time)
 
     def _lane_changed(self, time: float, _: LaneChanged) -> None:
-        """What depends on it may start now, or no longer."""
+        """What depends on it may start now, or no longer; and whoever moved it need not be waited for."""
+        if self.held == _HELD[WaitingForPeople]:
+            self.held = ""
         for wp_id, wp in self.work_packages.items():
             if wp.timeline.phase in (Phase.DEPENDENCIES, Phase.SLOT):
                 wp.wait(time, self.waits_for(wp_id))
@@ -184,9 +197,20 @@ class Story:
     def _noticed(self, time: float, event: Notice) -> None:
         self.notices.append(TimedWords(time, event.text))
 
+    def _held(self, _: float, event: Event) -> None:
+        self.held = _HELD[type(event)]
+
     def _merged(self, _: float, event: MissionMerged) -> None:
         self.merged = event
 
+
+_HELD: Mapping[type[Event], str] = {
+    BudgetUsedUp: "budget used up",
+    EndOrdered: "ending",
+    RunPaused: "PAUSED",
+    RunUnpaused: "",
+    WaitingForPeople: "waits for people",
+}
 
 _HANDLERS: Mapping[type[Event], Callable[[Story, float, Any], None]] = {
     AgentDropped: Story._agent_dropped,
@@ -197,4 +221,5 @@ _HANDLERS: Mapping[type[Event], Callable[[Story, float, Any], None]] = {
     Notice: Story._noticed,
     RunEnded: Story._ended,
     RunStarted: Story._started,
+    **dict.fromkeys(_HELD, Story._held),
 }
