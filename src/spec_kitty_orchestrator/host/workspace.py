@@ -201,9 +201,21 @@ def _refuse_other_than_lane(wp_id: str, branch: str) -> None:
 
 
 def _prompt_file(said: WorkspaceReply, root: Path) -> Path:
-    prompt = Path(said.prompt_path).resolve()
+    """The prompt file; the folder above its own is opened to whoever implements, so no link may choose it.
+
+    An agent may write to the mission's folder, and with a link in there would open itself another one.
+    """
+    named = Path(said.prompt_path)
+    prompt, folder = named.resolve(), named.parent.parent
     if root not in prompt.parents:
         raise WorkspaceError(f"{said.wp_id}: the prompt file {prompt} is not inside {root}")
+    if prompt != folder.resolve() / named.parent.name / named.name:
+        raise WorkspaceError(
+            f"{said.wp_id}: the prompt file {named} is reached by a link, which leads to {prompt}",
+            remedy="an agent may have made it: look at it, put the file back in its place, then run again",
+        )
+    if folder.resolve() == root or root / ".git" in prompt.parents:
+        raise WorkspaceError(f"{said.wp_id}: the prompt file {named} lies in no mission's folder")
     return prompt
 
 

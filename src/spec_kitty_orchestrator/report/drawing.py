@@ -15,7 +15,7 @@ from .wp_story import WpStory
 
 THINNEST = 0.35
 """Percent of the width: what is shorter is drawn so wide all the same."""
-MOST_TICKS = 6
+MOST_TICKS = 4
 STEPS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 28800, 86400)
 """Seconds between two ticks."""
 

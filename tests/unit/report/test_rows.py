@@ -84,6 +84,10 @@ ROWS = {
         [*BEGUN, e.RetryPlanned("WP01", "implementation", "pi", 75.0, "crashed")],
         Row("WP01", "in_progress", Need.WAITS, "pi again in 0:15", time="1:00", said="crashed"),
     ),
+    "the run is paused": (
+        [r.RunPaused("2026-01-01T00:00:00+00:00")],
+        Row("WP01", "planned", Need.IDLE, "is held by the pause"),
+    ),
     "put off": (
         [*BEGUN, e.WpPutOff("WP01", "the host broke down", 62.0)],
         Row(

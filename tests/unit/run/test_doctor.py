@@ -73,7 +73,7 @@ def root(tmp_path: Path) -> Path:
 
 def case(root: Path, settings: Settings | None = None, **environ: str) -> Case:
     settings = settings or Settings(agents=AgentChoice(implementation=("gemini",), review=("codex",)))
-    return Case(environ, root, settings, named_agents(settings.agents, environ))
+    return Case(environ, root, settings, named_agents(settings, environ))
 
 
 EVERY = [
