@@ -48,8 +48,11 @@ def picture_of(story: Story, now: float, overhear: Overhear, news: tuple[str, ..
 
 
 def _state(story: Story) -> str:
-    start = story.start
-    return "" if start is None else "running" if start.ended is None else start.status
+    if (start := story.start) is None or start.ended is not None:
+        return "" if start is None else start.status
+    if story.is_paused:
+        return "PAUSED"
+    return "ending" if story.is_ending else "waits for people" if story.people else "running"
 
 
 def _facts(story: Story, now: float) -> list[str]:

@@ -14,7 +14,16 @@ from attrs import define, field, frozen
 
 from .events import AttemptEnded, Event, LaneChanged, Notice, RunEnded, RunStarted, WpEvent
 from .phases import Phase
-from .run_events import AgentDropped, AgentParked, MissionMerged
+from .run_events import (
+    AgentDropped,
+    AgentParked,
+    BudgetUsedUp,
+    EndOrdered,
+    MissionMerged,
+    RunPaused,
+    RunUnpaused,
+    WaitingForPeople,
+)
 from .totals import Totals
 from .wp_story import TimedWords, WpStory, total_of
 
@@ -61,6 +70,8 @@ class Story:
         out: the agents that are out for this start, and why.
         notices: what was said about the run as a whole.
         merged: the merge, once it is done.
+        is_paused: a person has nothing new begin; `is_ending`: nothing new will, by a person or a budget.
+        people: what is waited for, while only people can move something.
         last: when the newest event happened.
     """
 
@@ -78,6 +89,9 @@ class Story:
     out: dict[str, str] = field(factory=dict)
     notices: list[TimedWords] = field(factory=list)
     merged: MissionMerged | None = None
+    is_paused: bool = False
+    is_ending: bool = False
+    people: tuple[str, ...] = ()
     last: float = 0.0
 
     def take(self, time: float, event: Event) -> None:
@@ -139,7 +153,7 @@ class Story:
         self.run_id, self.mission, self.actor = event.run_id, event.mission, event.actor
         self.slots, self.wanted = event.max_concurrent_wps, event.wanted
         self.max_cost_usd, self.max_runtime_seconds = event.max_cost_usd, event.max_runtime_seconds
-        self.out = {}
+        self.out, self.is_paused, self.is_ending, self.people = {}, False, False, ()
         self.starts.append(Start(time, event.resumed))
         known = self.work_packages
         self.work_packages = {
@@ -163,7 +177,8 @@ class Story:
                 wp.end(time)
 
     def _lane_changed(self, time: float, _: LaneChanged) -> None:
-        """What depends on it may start now, or no longer."""
+        """What depends on it may start now, or no longer; and nobody knows what is waited for now."""
+        self.people = ()
         for wp_id, wp in self.work_packages.items():
             if wp.timeline.phase in (Phase.DEPENDENCIES, Phase.SLOT):
                 wp.wait(time, self.waits_for(wp_id))
@@ -184,6 +199,15 @@ class Story:
     def _noticed(self, time: float, event: Notice) -> None:
         self.notices.append(TimedWords(time, event.text))
 
+    def _paused(self, _: float, event: RunPaused | RunUnpaused) -> None:
+        self.is_paused = isinstance(event, RunPaused)
+
+    def _ending(self, _: float, __: EndOrdered | BudgetUsedUp) -> None:
+        self.is_ending, self.is_paused = True, False
+
+    def _waits_for_people(self, _: float, event: WaitingForPeople) -> None:
+        self.people = event.left
+
     def _merged(self, _: float, event: MissionMerged) -> None:
         self.merged = event
 
@@ -192,9 +216,14 @@ _HANDLERS: Mapping[type[Event], Callable[[Story, float, Any], None]] = {
     AgentDropped: Story._agent_dropped,
     AgentParked: Story._agent_parked,
     AttemptEnded: Story._attempt_ended,
+    BudgetUsedUp: Story._ending,
+    EndOrdered: Story._ending,
     LaneChanged: Story._lane_changed,
     MissionMerged: Story._merged,
     Notice: Story._noticed,
     RunEnded: Story._ended,
+    RunPaused: Story._paused,
+    RunUnpaused: Story._paused,
     RunStarted: Story._started,
+    WaitingForPeople: Story._waits_for_people,
 }
