@@ -82,9 +82,12 @@ WITHOUT_EFFECTS = (
     "report.composing",
     "report.document",
     "report.drawing",
+    "report.estimate",
     "report.figures",
     "report.harmless",
     "report.phases",
+    "report.picture",
+    "report.rows",
     "report.schema",
     "report.story",
     "report.text",
@@ -106,7 +109,7 @@ USES_THREADS = {"report.outlet", "run.stopping"}
 TRACED = {"report.collector", "report.traces"}
 USES_TRIO = {
     "agents": {"probe"},
-    "cli": {"abort", "agents", "doctor", "pause"},
+    "cli": {"abort", "agents", "doctor", "pause", "status"},
     "host": {"client", "notes", "program"},
     "mission": {
         "acceptance",

@@ -14,6 +14,8 @@ from .totals import Total, dollars
 from .wp_story import WpStory
 
 COMMIT_SHOWN = 12
+SHORTEST_SECONDS = 0.05
+"""Of a phase, in all, for a column of its own."""
 WAITS_SHOWN = 12
 NOTICES_SHOWN = 50
 
@@ -76,6 +78,9 @@ def _facts(story: Story, now: float) -> Iterable[tuple[str, str]]:
         yield "Asked for", one_line(", ".join(story.wanted))
     if spent := story.totals.run.line:
         yield "Spent", spent
+    if story.pauses:
+        held = sum((now if end is None else end) - since for since, end in story.pauses)
+        yield "Paused", f"{took(held)}, in {len(story.pauses)} pause{'' if len(story.pauses) == 1 else 's'}"
     if story.merged is not None:
         merged = story.merged
         where = f"into {merged.target} ({merged.strategy}), {merged.commit[:COMMIT_SHOWN]}"
@@ -96,6 +101,7 @@ def _work_packages(wps: Sequence[WpStory], now: float) -> Table:
     rows = []
     for wp in wps:
         total, verdict = wp.total, wp.approved
+        worked = sum(seconds for phase, seconds in phases_of([wp], now).items() if phase.is_work)
         sent_back = sum(each.verdict == "changes_requested" for _, each in wp.verdicts)
         cells = (
             one_line(wp.wp_id),
@@ -103,7 +109,7 @@ def _work_packages(wps: Sequence[WpStory], now: float) -> Table:
             one_line(wp.lane),
             str(len(wp.attempts)),
             str(sent_back),
-            took(sum(phases_of([wp], now).get(phase, 0.0) for phase in Phase if phase.is_work)),
+            took(worked) if worked else "",
             total.cost,
             "" if verdict is None else one_line(verdict.commit[:COMMIT_SHOWN]),
             "" if verdict is None else one_line(verdict.reviewer),
@@ -114,25 +120,22 @@ def _work_packages(wps: Sequence[WpStory], now: float) -> Table:
 
 
 def _time(wps: Sequence[WpStory], now: float) -> Table:
-    """What the time of each went by with, and of all of them."""
+    """What the time of each went by with, and of all of them: work at first, then waits."""
     of_all = phases_of(wps, now)
-    shown = [phase for phase, seconds in of_all.items() if seconds >= 0.05]
+    shown = sorted(
+        (phase for phase in of_all if of_all[phase] >= SHORTEST_SECONDS),
+        key=lambda phase: (not phase.is_work, phase is not Phase.HOST),
+    )
     rows = []
     for name, those in [*((wp.wp_id, [wp]) for wp in wps), ("all", wps)]:
         spent = phases_of(those, now)
-        times = [took(spent[phase]) if spent.get(phase) else "" for phase in shown]
-        rows.append((one_line(name), *times))
-    columns = ("WP", *(phase.words for phase in shown))
+        rows.append((one_line(name), *(took(spent[phase]) if spent.get(phase) else "" for phase in shown)))
+    columns = ("WP", *(phase.column for phase in shown))
     note = (
-        "Host: calls at the host and looks at what is committed. Work packages go side by side: their sum is"
+        "host: calls at the host, and looks at what is committed; for ...: waiting. Work packages go side by "
+        "side: together they take more time than the run."
     )
-    return Table(
-        "Time",
-        columns,
-        tuple(rows) if shown else (),
-        frozenset(range(1, len(columns))),
-        f"{note} more than the run has lasted.",
-    )
+    return Table("Time", columns, tuple(rows) if shown else (), frozenset(range(1, len(columns))), note)
 
 
 def _costs(story: Story) -> Table:

@@ -16,7 +16,7 @@ REJECTED = "changes_requested"
 SHORT_WAIT_SECONDS = 1.0
 """Waits that are shorter are not told."""
 
-TOLD_WAITS = (Phase.AGENTS, Phase.PAUSE, Phase.PUT_OFF, Phase.LANE, Phase.SLOT)
+TOLD_WAITS = (Phase.AGENTS, Phase.PAUSE, Phase.PUT_OFF, Phase.LANE, Phase.SLOT, Phase.HELD)
 """What a work package waits for beside those that it depends on, and the host's ordinary calls."""
 
 
@@ -87,6 +87,8 @@ def what_was_waited_for(span: Span) -> str:
         return f"the next try of {', '.join(span.who)} after {span.words}"
     if span.phase is Phase.PUT_OFF:
         return f"another try, as it was put off: {' '.join(span.words.split())[:100]}"
+    if span.phase is Phase.HELD:
+        return "the run to be unpaused"
     return "its turn in its lane" if span.phase is Phase.LANE else "a slot"
 
 
@@ -114,7 +116,7 @@ def took(seconds: float) -> str:
     """`0.04 s`, `1.4 s`, `42 s`, `12 min 3 s`, `1 h 12 min`."""
     if seconds < 0.1:
         return f"{seconds:.2f} s"
-    if seconds < 10:
+    if seconds < 9.95:
         return f"{seconds:.1f} s"
     whole = round(seconds)
     if whole < 60:

@@ -42,8 +42,8 @@ def write_page(events_file: Path) -> Path:
 
 
 def put_page(path: Path, page: str) -> None:
-    """Writes a page. Raises OSError."""
-    path.write_text(page, encoding="utf-8")
+    """Writes a page, as a text file whose last line ends. Raises OSError."""
+    path.write_text(f"{page}\n", encoding="utf-8")
 
 
 @cache

@@ -21,6 +21,7 @@ class Phase(str, enum.Enum):
     AGENTS = "agents"  # waits for agents that rest
     PAUSE = "pause"  # before an agent tries again
     PUT_OFF = "put_off"  # refused by the host, or it broke down
+    HELD = "held"  # the run is paused by a person
     OVER = "over"  # nothing more happens to it in this run, as things stand
 
     @property
@@ -32,6 +33,13 @@ class Phase(str, enum.Enum):
     def words(self) -> str:
         """What a person reads."""
         return _WORDS[self]
+
+    @property
+    def column(self) -> str:
+        """The same over a column, below a heading that says that all is time."""
+        return (
+            self.words.removeprefix("waiting ").removesuffix(" before a retry").removesuffix(" by the host")
+        )
 
 
 _WORDS = {
@@ -46,6 +54,7 @@ _WORDS = {
     Phase.AGENTS: "waiting for agents",
     Phase.PAUSE: "pause before a retry",
     Phase.PUT_OFF: "put off by the host",
+    Phase.HELD: "run paused",
     Phase.OVER: "over",
 }
 
@@ -115,6 +124,12 @@ class Timeline:
         start = max(now.start, time - seconds)
         self.enter(Span(phase, start, words=words))
         self.enter(evolve(now, start=time))
+
+    def was(self, phase: Phase, since: float, time: float) -> None:
+        """What lasts was something else since some moment, up to now."""
+        if (now := self.now) is not None:
+            self.enter(Span(phase, min(max(since, now.start), time)))
+            self.enter(evolve(now, start=time))
 
     def seconds_by_phase(self, now: float) -> dict[Phase, float]:
         """How long it was in each, those at all."""

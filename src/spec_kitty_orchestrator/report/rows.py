@@ -50,7 +50,7 @@ def picture_of(story: Story, now: float, overhear: Overhear, news: tuple[str, ..
 def _state(story: Story) -> str:
     if (start := story.start) is None or start.ended is not None:
         return "" if start is None else start.status
-    if story.is_paused:
+    if story.paused_since is not None:
         return "PAUSED"
     return "ending" if story.is_ending else "waits for people" if story.people else "running"
 
@@ -152,7 +152,7 @@ def _waiting(wp: WpStory, span: Span, now: float) -> tuple[Need, str]:
 def _left_as_it_is(row: Row, wp: WpStory) -> Row:
     """This run does nothing more for it; one that was cut off goes on with the next."""
     if wp.lane != "blocked" and not wp.left:
-        return evolve(row, now="stopped" if wp.attempts else "not begun", need=Need.IDLE)
+        return evolve(row, now="stopped", said=wp.note) if wp.attempts else evolve(row, now="not begun")
     over = wp.timeline.spans[-1].words if wp.timeline.spans else ""
     attempts = f"after {_count(len(wp.attempts), 'attempt')}" if wp.attempts else "left as it is"
     return evolve(row, need=Need.ATTENTION, now=attempts, said=wp.left or over or wp.note)

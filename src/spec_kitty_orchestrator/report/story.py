@@ -12,8 +12,8 @@ from typing import Any
 
 from attrs import define, field, frozen
 
-from .events import AttemptEnded, Event, LaneChanged, Notice, RunEnded, RunStarted, WpEvent
-from .phases import Phase
+from .events import AttemptEnded, Event, LaneChanged, RunEnded, RunStarted, WpEvent
+from .phases import Phase, Span
 from .run_events import (
     AgentDropped,
     AgentParked,
@@ -68,9 +68,10 @@ class Story:
         parked: the agents that rest, by id; ask `resting` for those that do at some time.
         rests: every rest that was told, in order.
         out: the agents that are out for this start, and why.
+        pauses: when a person had it paused, each from when until when; the last one may last.
         notices: what was said about the run as a whole.
         merged: the merge, once it is done.
-        is_paused: a person has nothing new begin; `is_ending`: nothing new will, by a person or a budget.
+        is_ending: nothing new will begin, as a person or a budget says.
         people: what is waited for, while only people can move something.
         last: when the newest event happened.
     """
@@ -87,9 +88,9 @@ class Story:
     parked: dict[str, AgentRest] = field(factory=dict)
     rests: list[AgentRest] = field(factory=list)
     out: dict[str, str] = field(factory=dict)
+    pauses: list[tuple[float, float | None]] = field(factory=list)
     notices: list[TimedWords] = field(factory=list)
     merged: MissionMerged | None = None
-    is_paused: bool = False
     is_ending: bool = False
     people: tuple[str, ...] = ()
     last: float = 0.0
@@ -100,6 +101,10 @@ class Story:
             self.work_packages.setdefault(event.wp_id, WpStory(event.wp_id, "planned")).take(time, event)
         if (handle := _HANDLERS.get(type(event))) is not None:
             handle(self, time, event)
+        elif not isinstance(event, WpEvent):
+            self.notices.append(TimedWords(time, event.line))
+        if self.paused_since is not None:
+            self._hold(time)
         self.last = max(self.last, time)
 
     # Questions that a display asks.
@@ -113,6 +118,11 @@ class Story:
     def is_over(self) -> bool:
         """Its end was told, whatever that was."""
         return self.start is not None and self.start.ended is not None
+
+    @property
+    def paused_since(self) -> float | None:
+        """Since when a person has it paused; None when it is not."""
+        return self.pauses[-1][0] if self.pauses and self.pauses[-1][1] is None else None
 
     @property
     def at_work(self) -> list[WpStory]:
@@ -153,7 +163,7 @@ class Story:
         self.run_id, self.mission, self.actor = event.run_id, event.mission, event.actor
         self.slots, self.wanted = event.max_concurrent_wps, event.wanted
         self.max_cost_usd, self.max_runtime_seconds = event.max_cost_usd, event.max_runtime_seconds
-        self.out, self.is_paused, self.is_ending, self.people = {}, False, False, ()
+        self.out, self.is_ending, self.people = {}, False, ()
         self.starts.append(Start(time, event.resumed))
         known = self.work_packages
         self.work_packages = {
@@ -171,10 +181,33 @@ class Story:
             start.exit_code, start.summary = event.exit_code, event.summary
 
     def _close(self, time: float, status: str) -> None:
+        self._go_on(time)
         if (start := self.start) is not None and start.ended is None:
             start.ended, start.status = time, status
             for wp in self.work_packages.values():
                 wp.end(time)
+
+    def _paused(self, time: float, _: RunPaused) -> None:
+        self.pauses.append((time, None))
+
+    def _unpaused(self, time: float, _: RunUnpaused) -> None:
+        self._go_on(time)
+
+    def _hold(self, time: float) -> None:
+        for wp in self.work_packages.values():
+            if wp.timeline.phase is Phase.SLOT:
+                wp.timeline.enter(Span(Phase.HELD, time))
+
+    def _go_on(self, time: float) -> None:
+        """The pause is over; what had a place and was done with its calls was held as well."""
+        if (since := self.paused_since) is None:
+            return
+        self.pauses[-1] = (since, time)
+        for wp_id, wp in self.work_packages.items():
+            if wp.timeline.phase is Phase.HELD:
+                wp.wait(time, self.waits_for(wp_id))
+            elif wp.timeline.phase is Phase.HOST:
+                wp.timeline.was(Phase.HELD, since, time)
 
     def _lane_changed(self, time: float, _: LaneChanged) -> None:
         """What depends on it may start now, or no longer; and nobody knows what is waited for now."""
@@ -196,14 +229,9 @@ class Story:
         self.out[event.agent] = event.reason
         self.parked.pop(event.agent, None)
 
-    def _noticed(self, time: float, event: Notice) -> None:
-        self.notices.append(TimedWords(time, event.text))
-
-    def _paused(self, _: float, event: RunPaused | RunUnpaused) -> None:
-        self.is_paused = isinstance(event, RunPaused)
-
-    def _ending(self, _: float, __: EndOrdered | BudgetUsedUp) -> None:
-        self.is_ending, self.is_paused = True, False
+    def _ending(self, time: float, _: EndOrdered | BudgetUsedUp) -> None:
+        self._go_on(time)  # to its end: what is told to stop does not stay paused
+        self.is_ending = True
 
     def _waits_for_people(self, _: float, event: WaitingForPeople) -> None:
         self.people = event.left
@@ -220,10 +248,9 @@ _HANDLERS: Mapping[type[Event], Callable[[Story, float, Any], None]] = {
     EndOrdered: Story._ending,
     LaneChanged: Story._lane_changed,
     MissionMerged: Story._merged,
-    Notice: Story._noticed,
     RunEnded: Story._ended,
     RunPaused: Story._paused,
-    RunUnpaused: Story._paused,
+    RunUnpaused: Story._unpaused,
     RunStarted: Story._started,
     WaitingForPeople: Story._waits_for_people,
 }

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
+import textwrap
 from collections.abc import Iterator
 
 from .document import BAD, GOOD, Chapter, Document, Happening, Table
 
 SIGNS = {GOOD: "+", BAD: "!"}
+WIDTH = 98
+"""Characters of a line of our own words, where others' may be longer."""
 WIDEST_CELL = 44
 """Characters of a cell of a plain table; the whole is in `events.jsonl`."""
 
@@ -43,8 +46,7 @@ def _plain_table(table: Table) -> Iterator[str]:
             for index, (cell, width) in enumerate(zip(row, widths, strict=True))
         ]
         yield f"  {'  '.join(cells).rstrip()}"
-    if table.note:
-        yield f"  {table.note}"
+    yield from (f"  {line}" for line in textwrap.wrap(table.note, WIDTH))
 
 
 def _short(cell: str) -> str:

@@ -173,6 +173,41 @@ def test_what_is_put_off_or_waits_for_its_lane_says_why() -> None:
     assert (wp.left, wp.waits, wp.timeline.phase) == ("taken by somebody", None, Phase.OVER)
 
 
+def test_while_a_person_has_the_run_paused_nobody_waits_for_a_slot_or_the_host() -> None:
+    story = told(
+        (0.0, started()),
+        (1.0, wp_events.WpTakenUp("WP01")),
+        (2.0, attempt(1)),
+        (10.0, run_events.RunPaused("2026-11-24T19:08:08.250+00:00")),
+        (20.0, ended(1)),
+        (22.0, events.LaneChanged("WP01", "for_review")),
+        (23.0, events.LaneChanged("WP03", "planned", by_us=False)),
+    )
+    assert story.paused_since == 10.0
+    wp, other = story.work_packages["WP01"], story.work_packages["WP03"]
+    assert other.timeline.phase is Phase.HELD
+    story.take(3600.0, run_events.RunUnpaused(3590.0))
+    assert story.paused_since is None
+    assert story.pauses == [(10.0, 3600.0)]
+    assert other.timeline.phase is Phase.SLOT
+    assert wp.timeline.phase is Phase.HOST
+    assert wp.timeline.seconds_by_phase(3605.0) == {
+        Phase.SLOT: 1.0,
+        Phase.HOST: 1.0 + 2.0 + 5.0,
+        Phase.IMPLEMENTATION: 18.0,
+        Phase.HELD: 3578.0,
+    }
+    assert [notice.words for notice in story.notices] == []
+
+
+def test_what_is_said_about_the_run_is_kept() -> None:
+    story = told((0.0, started()), (1.0, events.Notice("hello")), (2.0, run_events.EndOrdered()))
+    assert [(notice.time, notice.words.split(":")[0]) for notice in story.notices] == [
+        (1.0, "hello"),
+        (2.0, "told to stop"),
+    ]
+
+
 def test_every_event_of_a_work_package_has_its_meaning_in_a_story() -> None:
     of_wps = {kind for kind in KINDS.values() if issubclass(kind, events.WpEvent)}
     assert of_wps == set(wp_story._HANDLERS) | wp_story.NOTED_ONLY

@@ -270,9 +270,9 @@ WRONG = {
     "walls that nobody knows": (
         "sandbox: {use: docker}\nagents: {settings: {codex: {sandbox: strong}}}\n",
         [
-            "orchestrator.yaml:1:11: sandbox.use: expected one of off, bwrap, srt, got a string ('docker')",
             "orchestrator.yaml:2:29: agents.settings.codex.sandbox: expected one of off, bwrap, srt, got a "
             "string ('strong')",
+            "orchestrator.yaml:1:11: sandbox.use: expected one of off, bwrap, srt, got a string ('docker')",
         ],
     ),
     "paths and domains that no wall can take": (
