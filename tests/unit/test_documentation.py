@@ -67,6 +67,12 @@ def test_the_configuration_can_be_loaded_and_shows_every_key(tmp_path: Path) -> 
     assert wanted <= keys
 
 
+def test_the_examples_of_notices_can_be_loaded(tmp_path: Path) -> None:
+    (tmp_path / FILE_NAME).write_text(shown("notices"), encoding="utf-8")
+    settings = load_settings(tmp_path, {}, Flags())
+    assert [command[0] for command in (*settings.on_attention, *settings.on_finish)] == ["sh", "curl"]
+
+
 def _classes() -> list[type]:
     from spec_kitty_orchestrator.agents.custom import CustomAgent
     from spec_kitty_orchestrator.agents.spec import AgentSettings

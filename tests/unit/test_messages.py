@@ -23,7 +23,6 @@ SAID_ALL_THE_SAME = {
     "run/doctor/leftovers.py": "git forgets a worktree that is gone, or that was moved away",
     "run/asking.py": "the same as in mission/stall.py, of one that cannot be retried",
     "walls/trial.py": "asks a process whether it is there, by a signal that is none",
-    "processes/awake.py": "a loop of ours that asks whether its own parent is there",
     "host/workspace.py": "the repair of a worktree, told of what lies in .worktrees/ (test_workspace.py)",
 }
 

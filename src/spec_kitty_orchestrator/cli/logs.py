@@ -57,12 +57,12 @@ class Wanted:
 @click.option("--prompt", is_flag=True, help="Print what the agent was told instead.")
 @click.option("--raw", is_flag=True, help="Print the file as it is, byte for byte.")
 @click.option("--full", is_flag=True, help="Leave nothing out of what tools were given and gave back.")
+@click.option("--run", "run_id", metavar="ID", help="In this run; its first or last characters are enough.")
 @click.option(
     "--mission",
-    help="Of the last run of this mission.  [default: of the last run]",
+    help="In the last run of this mission.  [default: in the last run]",
     shell_complete=completion.missions,
 )
-@click.option("--run", "run_id", help="Of the run with this id.")
 @repo_root_option
 @click.pass_context
 def logs_command(
@@ -93,7 +93,7 @@ def logs(repo_root: Path | None, mission: str | None, run_id: str | None, wanted
 
     if wanted.prompt and wanted.follow:
         raise UsageError("a prompt does not grow", remedy="give either --prompt or --follow")
-    run = recorded_run(find_repo_root(repo_root), mission, run_id)
+    run = recorded_run(find_repo_root(repo_root), run_id, mission)
     for problem in run.problems:
         click.echo(problem, err=True)
     following = Following(run, wanted.wp_id, wanted.role, wanted.attempt, wanted.follow)
@@ -164,7 +164,7 @@ def _foot(following: Following, attempt: AttemptStory, shown: int, left_out: int
     """What is to be known at the end, apart from the steps by an empty line."""
     lines = [] if shown else ["It has printed nothing."]
     if left_out:
-        lines.append(f"{left_out} lines that say nothing new are left out (--raw shows them).")
+        lines.append(f"Lines left out that say nothing, or say it again: {left_out} (--raw shows them).")
     if following.goes_on:
         lines.append(_outcome(attempt) if attempt.ended is not None else "Cut off with its run.")
     yield from ["", *lines] if lines else []

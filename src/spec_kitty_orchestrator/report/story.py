@@ -14,7 +14,16 @@ from attrs import define, field, frozen
 
 from .events import AttemptEnded, Event, LaneChanged, RunEnded, RunStarted, WpEvent
 from .phases import Phase, Span
-from .run_events import AgentDropped, AgentParked, MissionMerged, RunPaused, RunUnpaused
+from .run_events import (
+    AgentDropped,
+    AgentParked,
+    BudgetUsedUp,
+    EndOrdered,
+    MissionMerged,
+    RunPaused,
+    RunUnpaused,
+    WaitingForPeople,
+)
 from .totals import Totals
 from .wp_story import TimedWords, WpStory, total_of
 
@@ -62,6 +71,7 @@ class Story:
         pauses: when a person had it paused, each from when until when; the last one may last.
         notices: what was said about the run as a whole.
         merged: the merge, once it is done.
+        held: why nothing new begins, in a word or two, if that is no pause; empty while it does.
         last: when the newest event happened.
     """
 
@@ -80,6 +90,7 @@ class Story:
     pauses: list[tuple[float, float | None]] = field(factory=list)
     notices: list[TimedWords] = field(factory=list)
     merged: MissionMerged | None = None
+    held: str = ""
     last: float = 0.0
 
     def take(self, time: float, event: Event) -> None:
@@ -150,7 +161,7 @@ class Story:
         self.run_id, self.mission, self.actor = event.run_id, event.mission, event.actor
         self.slots, self.wanted = event.max_concurrent_wps, event.wanted
         self.max_cost_usd, self.max_runtime_seconds = event.max_cost_usd, event.max_runtime_seconds
-        self.out = {}
+        self.out, self.held = {}, ""
         self.starts.append(Start(time, event.resumed))
         known = self.work_packages
         self.work_packages = {
@@ -197,7 +208,9 @@ class Story:
                 wp.timeline.was(Phase.HELD, since, time)
 
     def _lane_changed(self, time: float, _: LaneChanged) -> None:
-        """What depends on it may start now, or no longer."""
+        """What depends on it may start now, or no longer; and whoever moved it need not be waited for."""
+        if self.held == _HELD[WaitingForPeople]:
+            self.held = ""
         for wp_id, wp in self.work_packages.items():
             if wp.timeline.phase in (Phase.DEPENDENCIES, Phase.SLOT):
                 wp.wait(time, self.waits_for(wp_id))
@@ -215,9 +228,18 @@ class Story:
         self.out[event.agent] = event.reason
         self.parked.pop(event.agent, None)
 
+    def _held(self, _: float, event: Event) -> None:
+        self.held = _HELD[type(event)]
+
     def _merged(self, _: float, event: MissionMerged) -> None:
         self.merged = event
 
+
+_HELD: Mapping[type[Event], str] = {
+    BudgetUsedUp: "budget used up",
+    EndOrdered: "ending",
+    WaitingForPeople: "waits for people",
+}
 
 _HANDLERS: Mapping[type[Event], Callable[[Story, float, Any], None]] = {
     AgentDropped: Story._agent_dropped,
@@ -229,4 +251,5 @@ _HANDLERS: Mapping[type[Event], Callable[[Story, float, Any], None]] = {
     RunPaused: Story._paused,
     RunUnpaused: Story._unpaused,
     RunStarted: Story._started,
+    **dict.fromkeys(_HELD, Story._held),
 }

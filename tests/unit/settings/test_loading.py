@@ -29,6 +29,10 @@ refresh_seconds: 60
 max_log_mb: 100
 max_cost_usd: 12.5
 max_runtime_seconds: 3600
+wait_for_people: true
+allow_sleep: true
+on_attention: [[notify, --urgent]]
+on_finish: [[notify], [post, https://example.org]]
 otel: true
 agents:
   implementation: [claude-code, mine]
@@ -96,6 +100,9 @@ def test_every_setting_can_stand_in_the_file(tmp_path: Path) -> None:
     assert (settings.max_cost_usd, settings.max_runtime_seconds) == (12.5, 3600.0)
     assert settings.agents.settings["mine"].max_cost_usd == 2.0
     assert settings.agents.custom["mine"].usage_adds
+    assert (settings.wait_for_people, settings.allow_sleep) == (True, True)
+    assert settings.on_attention == (("notify", "--urgent"),)
+    assert settings.on_finish == (("notify",), ("post", "https://example.org"))
 
 
 @pytest.mark.parametrize("text", ["", "# only a comment\n", "---\n", "agents: {}\n"])
