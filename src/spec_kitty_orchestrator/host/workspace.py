@@ -11,6 +11,7 @@ import os
 import re
 import shlex
 import stat
+from collections.abc import Iterator
 from pathlib import Path
 
 from attrs import frozen
@@ -20,6 +21,8 @@ from .contract.payloads import ResolveWorkspace, StartImplementation
 
 # In a worktree's own git folder: who writes these decides which repository and config git takes there.
 _POINTERS = ("commondir", "gitdir", "config.worktree")
+
+_MODULES = "modules"  # of a worktree's git folder: submodules' own
 
 _GIT_FILE_PREFIX = "gitdir:"
 _HEAD_PREFIX = "ref: refs/heads/"
@@ -141,6 +144,7 @@ def still_intact(workspace: Workspace) -> None:
         if git_dir != workspace.git_dir:
             raise _Flaw(f"belongs to {git_dir} now, not to {workspace.git_dir}")
         _check_links(workspace.path, git_dir)
+        _refuse_links(workspace)
     except _Flaw as flaw:
         raise _wrong("", workspace.path, root, str(flaw), workspace.branch) from flaw
 
@@ -176,6 +180,30 @@ def _check_links(path: Path, git_dir: Path) -> None:
         raise _Flaw(f"has a config of its own, {own_config}, that sets more than a sparse checkout")
 
 
+def _refuse_links(workspace: Workspace) -> None:
+    """That no link has git or the host write elsewhere: both write through one.
+
+    Of the mission's folder, which is the project's, only links that lead out of it.
+    """
+    _objects, *git, planning = workspace.written_outside  # objects are named and made by their content
+    for link in (link for folder in git for link in _links_in(folder)):
+        raise _Flaw(
+            f"has been tampered with: {link} is a link to {os.readlink(link)}, which git would write to"
+        )
+    for link in _links_in(planning):
+        if planning not in link.resolve().parents:
+            raise _Flaw(
+                f"has been tampered with: {link} leads out of the mission's folder, to {os.readlink(link)}"
+            )
+
+
+def _links_in(folder: Path) -> Iterator[Path]:
+    for top, folders, files in os.walk(folder):
+        if _MODULES in folders and Path(top) == folder:
+            folders.remove(_MODULES)
+        yield from (path for name in (*folders, *files) if (path := Path(top, name)).is_symlink())
+
+
 def _is_regular(path: Path) -> bool:
     try:
         return stat.S_ISREG(path.lstat().st_mode)
@@ -201,9 +229,21 @@ def _refuse_other_than_lane(wp_id: str, branch: str) -> None:
 
 
 def _prompt_file(said: WorkspaceReply, root: Path) -> Path:
-    prompt = Path(said.prompt_path).resolve()
+    """The prompt file; the folder above its own is opened to whoever implements, so no link may choose it.
+
+    An agent may write to the mission's folder, and with a link in there would open itself another one.
+    """
+    named = Path(said.prompt_path)
+    prompt, folder = named.resolve(), named.parent.parent
     if root not in prompt.parents:
         raise WorkspaceError(f"{said.wp_id}: the prompt file {prompt} is not inside {root}")
+    if prompt != folder.resolve() / named.parent.name / named.name:
+        raise WorkspaceError(
+            f"{said.wp_id}: the prompt file {named} is reached by a link, which leads to {prompt}",
+            remedy="an agent may have made it: look at it, put the file back in its place, then run again",
+        )
+    if folder.resolve() == root or root / ".git" in prompt.parents:
+        raise WorkspaceError(f"{said.wp_id}: the prompt file {named} lies in no mission's folder")
     return prompt
 
 

@@ -48,10 +48,10 @@ class Lines:
         self._say(line, err=True)
 
     def _painted(self, when: str, event: Event) -> str:
-        if self._console.color_system is None:
+        if self._console.color_system is None or self._console.no_color:
             return when + event.line
         with self._console.capture() as painted:
-            line = Text(when, "dim").append(event.line, tone(event))
+            line = Text().append(when, "dim").append(event.line, tone(event))
             self._console.print(line, soft_wrap=True, highlight=False, end="")
         return painted.get()
 

@@ -11,19 +11,24 @@ PAGE_SECONDS = 5.0
 """What the page may take at the end of a run; a thousand work packages take one."""
 
 
-async def leave_page(events_file: Path, tell: Callable[[str], None]) -> None:
+async def leave_page(events_file: Path, tell: Callable[[str], None]) -> Path | None:
     """Writes the page of a run in a thread, for which nobody waits longer than `PAGE_SECONDS`.
 
     Args:
         tell: is told why there is none, which changes nothing for the run.
+
+    Returns:
+        where it is, if it is there.
     """
+    path = None
     with trio.move_on_after(PAGE_SECONDS) as patience:
         try:
-            await trio.to_thread.run_sync(_write, events_file, abandon_on_cancel=True)
+            path = await trio.to_thread.run_sync(_write, events_file, abandon_on_cancel=True)
         except Exception as problem:  # noqa: BLE001 - the run is over, and a page must not change how it ended
             tell(f"no report was written: {problem}")
     if patience.cancelled_caught:
         tell(f"no report was written: it took longer than {PAGE_SECONDS:g} s")
+    return path
 
 
 def _write(events_file: Path) -> Path:

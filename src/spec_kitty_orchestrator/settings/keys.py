@@ -90,6 +90,17 @@ WORDS: Mapping[str, Words] = {
     "max_runtime_seconds": Words(
         "how long one start of a run may last; as long as it takes when left out", 28800
     ),
+    "wait_for_people": Words("whether the run goes on waiting where only a person can move something"),
+    "on_attention": Words(
+        "commands that are run when something needs a person, with what it is as JSON on stdin",
+        [["notify-send", "spec-kitty"]],
+    ),
+    "on_finish": Words(
+        "commands that are run when a run ends, with its summary as JSON on stdin",
+        [["notify-send", "spec-kitty"]],
+    ),
+    "allow_sleep": Words("whether the machine may fall asleep while a run is at work"),
+    "otel": Words("whether traces are sent; the standard OTEL_* variables say when left out", True),
     "agents": Words("who implements, who reviews, and how patient the run is with them"),
     "agents.implementation": Words("who implements, in order of preference", ["claude-code", "codex"]),
     "agents.review": Words(
@@ -123,6 +134,7 @@ WORDS: Mapping[str, Words] = {
     "agents.settings.<name>.env": Words("variables for it; `config show` hides them", {"SOME_VARIABLE": "x"}),
     "agents.settings.<name>.timeout_seconds": Words("how long one attempt of it may take", 7200),
     "agents.settings.<name>.max_cost_usd": Words("what one attempt of it may cost", 5),
+    "agents.settings.<name>.sandbox": Words("what is put around it; as for all when left out", "off"),
     "agents.custom": Words("a CLI of your own, by the id that it gets here; its prompt comes on stdin"),
     "agents.custom.<name>.command": Words(
         "role to program and arguments",
@@ -147,6 +159,13 @@ WORDS: Mapping[str, Words] = {
     "policy.approval_mode": Words("who approves what agents do; nothing is asked when left out", "full_auto"),
     "policy.sandbox_mode": Words("what agents may write; nothing is asked when left out", "none"),
     "policy.network_mode": Words("what agents may reach; nothing is asked when left out", "open"),
+    "sandbox": Words("walls around agents, and what they leave open"),
+    "sandbox.use": Words("which program holds them"),
+    "sandbox.writable": Words(
+        "folders that implementers may write to beside their work", ["~/.npm", "~/.cache"]
+    ),
+    "sandbox.hidden": Words("files and folders that no agent may read"),
+    "sandbox.allowed_domains": Words("with srt: whom agents may talk to beside their model", ["example.com"]),
     "host": Words("which host, and how patient the run is with it"),
     "host.binary": Words("its program; looked for when left out", "spec-kitty"),
     "host.timeout_seconds": Words("how long one call may take"),

@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 from attrs import evolve
+from tests.collector import collector
 
 from spec_kitty_orchestrator.agents import find_binary, get_agent
 from spec_kitty_orchestrator.demo.project import PlannedWorkPackage, ProjectPlan
@@ -39,6 +40,13 @@ SCRIPTED_SECONDS = 600.0
 HOST_SECONDS = 600.0
 """For all calls of the host in one mission, on a slow machine."""
 
+CLAUDE_CODES_TRACES = {
+    "CLAUDE_CODE_ENABLE_TELEMETRY": "1",
+    "CLAUDE_CODE_ENHANCED_TELEMETRY_BETA": "1",
+    "OTEL_TRACES_EXPORTER": "otlp",
+    "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf",
+}
+"""What has it send its spans (2.1.330)."""
 
 PATH = "out/wp01.txt"
 PLAN = ProjectPlan(
@@ -82,9 +90,25 @@ def test_a_mission_ends_accepted(
         agent_id: {"extra_args": list(rig.extra_args), "env": dict(rig.env)} for agent_id, rig in rigs.items()
     }
 
-    _run_to_the_end(arena, implementer, reviewer, {"timeout_seconds": SCRIPTED_SECONDS, "settings": settings})
+    agents = {"timeout_seconds": SCRIPTED_SECONDS, "settings": settings}
+    if implementer == "claude-code":
+        _run_with_its_telemetry(arena, reviewer, agents)
+    else:
+        _run_to_the_end(arena, implementer, reviewer, agents)
 
     assert trace.survivors() == []
+
+
+def _run_with_its_telemetry(arena: Any, reviewer: str, agents: dict[str, Any]) -> None:
+    """Claude Code, whose own traces are turned on, makes its spans inside that of its attempt."""
+    agents["settings"]["claude-code"]["env"] |= CLAUDE_CODES_TRACES
+    with collector() as received:
+        arena = evolve(arena, environ={**arena.environ, "OTEL_EXPORTER_OTLP_ENDPOINT": received.url})
+        _run_to_the_end(arena, "claude-code", reviewer, agents)
+    attempt = received.one("invoke_agent claude-code")
+    own = [each for each in received.spans if each.resource["service.name"] == "claude-code"]
+    assert [each.parent for each in own if each.name == "claude_code.interaction"] == [attempt.id]
+    assert {each.trace for each in own} == {attempt.trace}
 
 
 @pytest.mark.skipif(not VENDORS, reason="needs credentials and costs money: set SK_ORCH_E2E_REAL_AGENTS=1")

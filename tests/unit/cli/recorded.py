@@ -13,7 +13,7 @@ from click.testing import CliRunner, Result
 from spec_kitty_orchestrator.cli.main import main
 from spec_kitty_orchestrator.processes.identity import ProcessIdentity
 from spec_kitty_orchestrator.report.events import AttemptEnded, AttemptStarted, Event, RunStarted
-from spec_kitty_orchestrator.report.stream import JsonLines
+from spec_kitty_orchestrator.report.stream import Records
 from spec_kitty_orchestrator.run.state import RunState, RunStore
 
 MISSION = "shop-01ABCDEF"
@@ -36,7 +36,7 @@ class Project:
         """Adds to a run's events; with the run's start, if it is new. Returns its folder."""
         folder = self.root / ".kittify" / "logs" / run_id
         is_new = not folder.exists()
-        lines = JsonLines(folder / "events.jsonl")
+        lines = Records(folder / "events.jsonl", lambda _: None)
         for event in [RunStarted(run_id, mission, "me", LANES, False), *events] if is_new else events:
             lines(event)
         lines.close()

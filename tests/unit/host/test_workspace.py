@@ -326,6 +326,59 @@ def test_a_prompt_file_outside_of_the_repository_is_refused(said: ResolveWorkspa
         check_workspace(evolve(said, prompt_path="/etc/passwd"), tmp_path)
 
 
+@pytest.mark.parametrize(
+    "at",
+    [
+        *(".git/worktrees/m-lane-a/COMMIT_EDITMSG", ".git/worktrees/m-lane-a/logs/HEAD"),
+        *(".git/logs/refs/heads/kitty/mission-m-lane-b", ".git/refs/heads/kitty/mission-m-lane-b"),
+        *(".git/spec-kitty-locks/m.lock", "planning/m/status.json", "planning/m/notes"),
+    ],
+)
+def test_no_link_has_git_or_the_host_write_elsewhere(said: ResolveWorkspace, tmp_path: Path, at: str) -> None:
+    """Git opens its logs, and the message of a commit, by whatever is there; the host its files."""
+    found = check_workspace(said, tmp_path)
+    for folder in ("refs", "logs/refs"):
+        (tmp_path / ".git" / folder / "heads" / "kitty").mkdir(parents=True)
+    (tmp_path / "planning" / "m" / "spec.md").symlink_to("tasks/WP01.md")  # stays inside
+    (tmp_path / ".git" / "worktrees" / "m-lane-a" / "modules").mkdir()
+    (tmp_path / ".git" / "worktrees" / "m-lane-a" / "modules" / "link").symlink_to("/")
+    still_intact(found)
+    link = tmp_path / at
+    link.parent.mkdir(parents=True, exist_ok=True)
+    link.symlink_to(tmp_path / "home" / ".bashrc")
+    with pytest.raises(WorkspaceError, match=f"tampered with: {link} .*bashrc"):
+        still_intact(found)
+
+
+@pytest.mark.parametrize("linked", ["tasks/WP01.md", "tasks"])
+def test_no_link_chooses_what_is_opened_as_the_missions_folder(
+    said: ResolveWorkspace, tmp_path: Path, linked: str
+) -> None:
+    """An agent may write there, and to `.git/objects`: above the latter lies everything."""
+    ours, theirs = tmp_path / "planning" / "m" / linked, tmp_path / ".git" / "objects" / linked
+    theirs.parent.mkdir(parents=True)
+    ours.rename(theirs)
+    ours.symlink_to(theirs)
+    assert Path(said.prompt_path).is_file()
+    with pytest.raises(WorkspaceError, match="is reached by a link"):
+        check_workspace(said, tmp_path)
+
+
+@pytest.mark.parametrize("at", ["tasks/WP01.md", ".git/objects/WP01.md"])
+def test_neither_the_project_nor_its_git_folder_is_a_missions_folder(
+    said: ResolveWorkspace, tmp_path: Path, at: str
+) -> None:
+    with pytest.raises(WorkspaceError, match="lies in no mission's folder"):
+        check_workspace(evolve(said, prompt_path=str(tmp_path / at)), tmp_path)
+
+
+def test_a_project_that_is_reached_by_a_link_is_no_matter(said: ResolveWorkspace, tmp_path: Path) -> None:
+    root = tmp_path / "way"
+    root.symlink_to(tmp_path)
+    by_link = evolve(said, prompt_path=str(root / "planning" / "m" / "tasks" / "WP01.md"))
+    assert check_workspace(by_link, tmp_path).prompt_file == Path(said.prompt_path)
+
+
 def test_a_sandboxed_agent_writes_to_the_refs_of_its_own_branch_and_not_to_others(
     said: ResolveWorkspace, tmp_path: Path
 ) -> None:

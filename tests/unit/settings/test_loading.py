@@ -29,6 +29,10 @@ refresh_seconds: 60
 max_log_mb: 100
 max_cost_usd: 12.5
 max_runtime_seconds: 3600
+wait_for_people: true
+allow_sleep: true
+on_attention: [[notify, --urgent]]
+on_finish: [[notify], [post, https://example.org]]
 otel: true
 agents:
   implementation: [claude-code, mine]
@@ -96,6 +100,9 @@ def test_every_setting_can_stand_in_the_file(tmp_path: Path) -> None:
     assert (settings.max_cost_usd, settings.max_runtime_seconds) == (12.5, 3600.0)
     assert settings.agents.settings["mine"].max_cost_usd == 2.0
     assert settings.agents.custom["mine"].usage_adds
+    assert (settings.wait_for_people, settings.allow_sleep) == (True, True)
+    assert settings.on_attention == (("notify", "--urgent"),)
+    assert settings.on_finish == (("notify",), ("post", "https://example.org"))
 
 
 @pytest.mark.parametrize("text", ["", "# only a comment\n", "---\n", "agents: {}\n"])
@@ -151,10 +158,13 @@ WRONG = {
         "agents:\n  review:\n    - claude-code\n    - gemni\n",
         ["orchestrator.yaml:4:7: agents.review[1]: unknown agent 'gemni'; did you mean 'gemini'?"],
     ),
-    "an unknown key": ("agnets: {}\n", ["orchestrator.yaml:1:1: agnets: unknown key"]),
+    "an unknown key": (
+        "agnets: {}\n",
+        ["orchestrator.yaml:1:1: agnets: unknown key; did you mean 'agents'?"],
+    ),
     "an unknown key further down": (
         "host:\n  binry: x\n",
-        ["orchestrator.yaml:2:3: host.binry: unknown key"],
+        ["orchestrator.yaml:2:3: host.binry: unknown key; did you mean 'binary'?"],
     ),
     "a wrong type": (
         "max_concurrent_wps: four\n",
@@ -162,7 +172,10 @@ WRONG = {
     ),
     "a string for a list": (
         "agents:\n  review: codex\n",
-        ["orchestrator.yaml:2:3: agents.review: expected a list, got a string ('codex')"],
+        [
+            "orchestrator.yaml:2:3: agents.review: expected a list, got a string ('codex'); for example "
+            "review: [codex, claude-code]"
+        ],
     ),
     "out of range": (
         "max_concurrent_wps: 0\n",
@@ -263,9 +276,9 @@ WRONG = {
     "walls that nobody knows": (
         "sandbox: {use: docker}\nagents: {settings: {codex: {sandbox: strong}}}\n",
         [
-            "orchestrator.yaml:1:11: sandbox.use: expected one of off, bwrap, srt, got a string ('docker')",
             "orchestrator.yaml:2:29: agents.settings.codex.sandbox: expected one of off, bwrap, srt, got a "
             "string ('strong')",
+            "orchestrator.yaml:1:11: sandbox.use: expected one of off, bwrap, srt, got a string ('docker')",
         ],
     ),
     "paths and domains that no wall can take": (
