@@ -229,12 +229,14 @@ class Story:
         self.out[event.agent] = event.reason
         self.parked.pop(event.agent, None)
 
-    def _ending(self, time: float, _: EndOrdered | BudgetUsedUp) -> None:
+    def _ending(self, time: float, event: EndOrdered | BudgetUsedUp) -> None:
         self._go_on(time)  # to its end: what is told to stop does not stay paused
         self.is_ending = True
+        self.notices.append(TimedWords(time, event.line))
 
-    def _waits_for_people(self, _: float, event: WaitingForPeople) -> None:
+    def _waits_for_people(self, time: float, event: WaitingForPeople) -> None:
         self.people = event.left
+        self.notices.append(TimedWords(time, event.line))
 
     def _merged(self, _: float, event: MissionMerged) -> None:
         self.merged = event
