@@ -71,7 +71,7 @@ class Story:
         pauses: when a person had it paused, each from when until when; the last one may last.
         notices: what was said about the run as a whole.
         merged: the merge, once it is done.
-        is_ending: nothing new will begin, as a person or a budget says.
+        ending: why nothing new will begin, in a word or two; empty while it may.
         people: what is waited for, while only people can move something.
         last: when the newest event happened.
     """
@@ -91,7 +91,7 @@ class Story:
     pauses: list[tuple[float, float | None]] = field(factory=list)
     notices: list[TimedWords] = field(factory=list)
     merged: MissionMerged | None = None
-    is_ending: bool = False
+    ending: str = ""
     people: tuple[str, ...] = ()
     last: float = 0.0
 
@@ -163,7 +163,7 @@ class Story:
         self.run_id, self.mission, self.actor = event.run_id, event.mission, event.actor
         self.slots, self.wanted = event.max_concurrent_wps, event.wanted
         self.max_cost_usd, self.max_runtime_seconds = event.max_cost_usd, event.max_runtime_seconds
-        self.out, self.is_ending, self.people = {}, False, ()
+        self.out, self.ending, self.people = {}, "", ()
         self.starts.append(Start(time, event.resumed))
         known = self.work_packages
         self.work_packages = {
@@ -231,8 +231,8 @@ class Story:
 
     def _ending(self, time: float, event: EndOrdered | BudgetUsedUp) -> None:
         self._go_on(time)  # to its end: what is told to stop does not stay paused
-        self.is_ending = True
         self.notices.append(TimedWords(time, event.line))
+        self.ending = "budget used up" if isinstance(event, BudgetUsedUp) else "ending"
 
     def _waits_for_people(self, time: float, event: WaitingForPeople) -> None:
         self.people = event.left

@@ -223,7 +223,7 @@ def test_a_board_says_whether_a_run_is_held_back_and_by_whom() -> None:
         (run_events.RunPaused("2026-01-01T00:00:00+00:00"), "PAUSED"),
         (run_events.EndOrdered(), "ending"),
         (started(resumed=True), "running"),
-        (run_events.BudgetUsedUp("time over"), "ending"),
+        (run_events.BudgetUsedUp("time over"), "budget used up"),
         (events.RunEnded("stopped", 5, "time over"), "stopped"),
     ]
     story, states = Story(), []
