@@ -326,10 +326,18 @@ def test_a_live_run_tries_again_what_it_had_blocked(new_world: NewWorld) -> None
     world = new_world("WP01", "WP02").with_agents(max_retries=0)
     world.acts["WP01", "review"] = [reject("No.")]
     world.acts["WP02", "implementation"] = [Act(seconds=HOUR)]
-    retry = orders(world, Order.RETRY, wp_ids=("WP01",), feedback="Use the other parser.")
+
+    async def retry() -> int:
+        """Whatever look at the host overlaps the move must say nothing."""
+        assert world.mission is not None
+        before = world.mission.view.epochs["WP01"]
+        answer = await world.order(Order.RETRY, wp_ids=("WP01",), feedback="Use the other parser.")
+        assert answer.taken
+        return world.mission.view.epochs["WP01"] - before
+
     came = world.happens((600.0, retry))
     assert world.orchestrate().exit_code is ExitCode.ACCEPTED
-    assert [each.taken for each in came] == [True]  # type: ignore[attr-defined]
+    assert came == [3]  # before the move, after it, and with its reply
     assert "Use the other parser." in world.prompts("WP01", "implementation")[1]
     assert all(event.by_us for event in world.events if type(event).__name__ == "LaneChanged")  # type: ignore[attr-defined]
 
