@@ -71,6 +71,7 @@ def test_the_time_of_a_work_package_goes_by_with_phases_that_leave_no_gap() -> N
     }
     spans = wp.timeline.spans
     assert [span.end for span in spans[:-1]] == [span.start for span in spans[1:]]
+    assert all(span.seconds(265.0) for span in spans[:-1])
     assert wp.timeline.phase is Phase.OVER
     assert (wp.title, wp.branch, wp.lane, wp.waits) == ("Count the words", "lane-a", "done", None)
     assert wp.approved is not None
