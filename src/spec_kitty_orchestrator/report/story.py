@@ -101,6 +101,7 @@ class Story:
             handle(self, time, event)
         elif not isinstance(event, WpEvent):
             self.notices.append(TimedWords(time, event.line))
+        self.held = _HELD.get(type(event), self.held)
         if self.paused_since is not None:
             self._hold(time)
         self.last = max(self.last, time)
@@ -228,9 +229,6 @@ class Story:
         self.out[event.agent] = event.reason
         self.parked.pop(event.agent, None)
 
-    def _held(self, _: float, event: Event) -> None:
-        self.held = _HELD[type(event)]
-
     def _merged(self, _: float, event: MissionMerged) -> None:
         self.merged = event
 
@@ -251,5 +249,4 @@ _HANDLERS: Mapping[type[Event], Callable[[Story, float, Any], None]] = {
     RunPaused: Story._paused,
     RunUnpaused: Story._unpaused,
     RunStarted: Story._started,
-    **dict.fromkeys(_HELD, Story._held),
 }
