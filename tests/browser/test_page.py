@@ -57,6 +57,8 @@ def evil(kind: type[events.Event], wp_id: str, words: Iterator[str]) -> events.E
             values["wp_id"] = wp_id
         elif field.name == "role":
             values["role"] = "review"
+        elif "Mapping" in str(field.type):
+            values[field.name] = {next(words): next(words)} if "str, str" in str(field.type) else {}
         elif "str" in str(field.type):
             values[field.name] = (next(words),) if "tuple" in str(field.type) else next(words)
         else:

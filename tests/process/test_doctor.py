@@ -156,7 +156,8 @@ async def test_an_agent_of_the_users_own_is_not_run(programs: Path) -> None:
     }
     choice = AgentChoice(implementation=("here", "gone"), review=("here",), custom=custom)
     env = {"PATH": f"{programs}:/usr/bin:/bin"}
-    case = Case(env, programs, Settings(agents=choice), named_agents(choice, env))
+    settings = Settings(agents=choice)
+    case = Case(env, programs, settings, named_agents(settings, env))
     here, gone = await agents.each(case)
     assert (here.what, here.level, gone.what, gone.level) == ("here", Level.OK, "gone", Level.WARNING)
     assert "no-such-program" in gone.found

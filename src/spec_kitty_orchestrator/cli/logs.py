@@ -13,6 +13,7 @@ import click
 from attrs import frozen
 
 from ..errors import ExitCode, UsageError
+from . import completion
 from .orchestrate import repo_root_option
 from .output import end_with_the_reader, examples
 from .step_text import StepText
@@ -47,7 +48,7 @@ class Wanted:
         "logs WP02 --raw | less -R",
     ),
 )
-@click.argument("wp_id", metavar="WP")
+@click.argument("wp_id", metavar="WP", shell_complete=completion.work_packages)
 @click.option(
     "--attempt", type=click.IntRange(1), help="Its number, as in the log's name.  [default: the last]"
 )
@@ -57,7 +58,11 @@ class Wanted:
 @click.option("--raw", is_flag=True, help="Print the file as it is, byte for byte.")
 @click.option("--full", is_flag=True, help="Leave nothing out of what tools were given and gave back.")
 @click.option("--run", "run_id", metavar="ID", help="In this run; its first or last characters are enough.")
-@click.option("--mission", help="In the last run of this mission.  [default: in the last run]")
+@click.option(
+    "--mission",
+    help="In the last run of this mission.  [default: in the last run]",
+    shell_complete=completion.missions,
+)
 @repo_root_option
 @click.pass_context
 def logs_command(

@@ -12,8 +12,10 @@ import time
 from pathlib import Path
 
 import pytest
+from click.shell_completion import ShellComplete
 from tests.unit.agents.captures import load
 
+from spec_kitty_orchestrator.cli.main import main
 from spec_kitty_orchestrator.errors import UsageError
 from spec_kitty_orchestrator.processes.identity import ProcessIdentity
 from spec_kitty_orchestrator.report.events import LaneChanged, RunEnded
@@ -137,6 +139,14 @@ def test_a_log_that_is_gone_or_empty_is_told(done: Project) -> None:
     assert done.logs("WP01").output.endswith("\n\nIt has printed nothing.\n")
     log.unlink()
     assert refused(done, "WP01") == f"{log} is not there any more"
+
+
+def test_a_shell_completes_work_packages_and_missions(done: Project) -> None:
+    done.is_at_work(RUN)
+    shell = ShellComplete(main, {}, "spec-kitty-orchestrator", "_COMPLETE")
+    before = ["logs", "--repo-root", str(done.root)]
+    assert [each.value for each in shell.get_completions(before, "WP")] == ["WP01", "WP02"]
+    assert [each.value for each in shell.get_completions([*before, "--mission"], "")] == [MISSION]
 
 
 # In which form.

@@ -279,7 +279,7 @@ async def test_what_is_no_worktree_is_told_with_the_command_that_clears_it(
     assert words in found.found
     assert "git worktree prune" in found.remedy
     if level is ERROR:
-        assert f"rm -rf '{root / '.worktrees'}/m-lane-" in found.remedy
+        assert f"mv '{root / '.worktrees'}/m-lane-" in found.remedy
 
 
 LOCKS = [
