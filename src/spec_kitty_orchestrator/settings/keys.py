@@ -150,6 +150,7 @@ WORDS: Mapping[str, Words] = {
     "agents.custom.<name>.usage_adds": Words("whether these stand on each step, and are summed"),
     "agents.custom.<name>.family": Words("who makes it", "mine"),
     "agents.custom.<name>.litter": Words("what it leaves in the workspace by itself", [".my-agent/"]),
+    "agents.custom.<name>.state": Words("where it keeps its own, which walls leave open", ["~/.my-agent"]),
     "merge": Words("what becomes of an accepted mission"),
     "merge.when_accepted": Words("whether the run merges it"),
     "merge.strategy": Words("how it is merged"),
