@@ -237,8 +237,9 @@ class Story:
         self.notices.append(TimedWords(time, event.line))
         self.ending = "budget used up" if isinstance(event, BudgetUsedUp) else "ending"
 
-    def _waits_for_people(self, _: float, event: WaitingForPeople) -> None:
+    def _waits_for_people(self, time: float, event: WaitingForPeople) -> None:
         self.people = event.left
+        self.notices.append(TimedWords(time, event.line))
 
     def _merged(self, _: float, event: MissionMerged) -> None:
         self.merged = event
