@@ -163,7 +163,7 @@ WORDS: Mapping[str, Words] = {
     "sandbox": Words("walls around agents, and what they leave open"),
     "sandbox.use": Words("which program holds them"),
     "sandbox.writable": Words(
-        "folders that implementers may write to beside their work", ["~/.npm", "~/.cache"]
+        "folders that implementers may write to beside their work", ["~/.npm", "~/.cache/pip"]
     ),
     "sandbox.hidden": Words("files and folders that no agent may read"),
     "sandbox.allowed_domains": Words("with srt: whom agents may talk to beside their model", ["example.com"]),

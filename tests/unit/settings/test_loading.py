@@ -159,10 +159,13 @@ WRONG = {
         "agents:\n  review:\n    - claude-code\n    - gemni\n",
         ["orchestrator.yaml:4:7: agents.review[1]: unknown agent 'gemni'; did you mean 'gemini'?"],
     ),
-    "an unknown key": ("agnets: {}\n", ["orchestrator.yaml:1:1: agnets: unknown key"]),
+    "an unknown key": (
+        "agnets: {}\n",
+        ["orchestrator.yaml:1:1: agnets: unknown key; did you mean 'agents'?"],
+    ),
     "an unknown key further down": (
         "host:\n  binry: x\n",
-        ["orchestrator.yaml:2:3: host.binry: unknown key"],
+        ["orchestrator.yaml:2:3: host.binry: unknown key; did you mean 'binary'?"],
     ),
     "a wrong type": (
         "max_concurrent_wps: four\n",
@@ -170,7 +173,10 @@ WRONG = {
     ),
     "a string for a list": (
         "agents:\n  review: codex\n",
-        ["orchestrator.yaml:2:3: agents.review: expected a list, got a string ('codex')"],
+        [
+            "orchestrator.yaml:2:3: agents.review: expected a list, got a string ('codex'); for example "
+            "review: [codex, claude-code]"
+        ],
     ),
     "out of range": (
         "max_concurrent_wps: 0\n",
