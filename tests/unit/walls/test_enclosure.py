@@ -19,6 +19,7 @@ from spec_kitty_orchestrator.agents.custom import CustomAgent, as_spec
 from spec_kitty_orchestrator.agents.enforced import enforced_modes
 from spec_kitty_orchestrator.agents.spec import AgentSettings, Role, Wall
 from spec_kitty_orchestrator.agents.transcript import Transcript
+from spec_kitty_orchestrator.errors import UsageError
 from spec_kitty_orchestrator.host.workspace import Workspace
 from spec_kitty_orchestrator.processes.ending import EndedBy, Ending
 from spec_kitty_orchestrator.processes.starting import CommandNotStarted
@@ -28,6 +29,7 @@ from spec_kitty_orchestrator.walls.around import Walls, not_put_up
 from spec_kitty_orchestrator.walls.bwrap import bwrap_prefix
 from spec_kitty_orchestrator.walls.enclosure import Enclosure, Occupant, enclose, unusable
 from spec_kitty_orchestrator.walls.srt import srt_prefix, srt_settings
+from spec_kitty_orchestrator.walls.trial import check_walls
 
 BUILD, REVIEW = Role.IMPLEMENTATION, Role.REVIEW
 MADE = ("project/.worktrees/lane", "project/plans/m/tasks", "home/.ssh", "attempt", "bin")
@@ -302,6 +304,12 @@ def test_the_command_line_and_the_settings_of_srt() -> None:
             "denyWrite": ["/w/.git", "/g/config.worktree"],
         },
     }
+
+
+async def test_an_agent_that_would_do_nothing_there_is_not_put_behind_srt(place: Path) -> None:
+    agent = Agent(get_agent("codex"), place / "bin" / "claude", AgentSettings(sandbox=Wall.SRT))
+    with pytest.raises(UsageError, match="codex does nothing inside srt"):
+        await check_walls(Walls(SandboxSettings(), place / "project"), {"codex": agent}, {"PATH": ""})
 
 
 LIFTED = ("-c", "sandbox_mode=danger-full-access")
