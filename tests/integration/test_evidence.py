@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 import trio
-from tests.integration.odd_repositories import BRANCH, CLEAN, NOT_CLEAN, Rig, age, program
+from tests.integration.odd_repositories import BRANCH, CLEAN, NOT_CLEAN, Rig, age, program, with_submodules
 
 from spec_kitty_orchestrator.errors import WorkspaceError
 from spec_kitty_orchestrator.mission import evidence
@@ -259,6 +259,68 @@ async def test_a_workspace_that_was_tampered_with_is_not_read(rig: Rig) -> None:
     (rig.git_dir / "commondir").write_text(str(rig.user))
     with pytest.raises(WorkspaceError, match="has been tampered with"):
         await rig.look()
+
+
+def _marking(rig: Rig) -> str:
+    return program(rig.user / "evil.py", f"open({str(rig.user / 'ran')!r}, 'a')\n")
+
+
+def _own_monitor(rig: Rig, git_dir: Path) -> None:
+    rig.git("config", "-f", str(git_dir / "config"), "core.fsmonitor", f"{_marking(rig)};true")
+
+
+def _own_hook(rig: Rig, git_dir: Path) -> None:
+    (git_dir / "hooks").mkdir(exist_ok=True)
+    shutil.copy(_marking(rig), git_dir / "hooks" / "post-index-change")
+
+
+def _config_elsewhere(rig: Rig, git_dir: Path) -> None:
+    evil = rig.user / "evil"
+    shutil.copytree(git_dir, evil)
+    _own_monitor(rig, evil)
+    (git_dir / "commondir").write_text(f"{evil}\n")
+
+
+def _git_dir_elsewhere(rig: Rig, git_dir: Path) -> None:
+    """In a folder of the same name, but for a space at its end."""
+    evil = git_dir.with_name(f"{git_dir.name} ")
+    shutil.copytree(git_dir, evil)
+    _own_monitor(rig, evil)
+    (rig.work / "lib" / ".git").write_text(f"gitdir: {evil}\n")
+
+
+def _git_dir_by_a_link(rig: Rig, git_dir: Path) -> None:
+    _own_monitor(rig, git_dir)
+    (rig.work / "lib" / ".git").unlink()
+    (rig.work / "lib" / ".git").symlink_to(git_dir)
+
+
+def _a_submodule_in_it(rig: Rig, git_dir: Path) -> None:
+    other = rig.user / "other"
+    rig.git("submodule", "add", "-q", str(other), "inner", cwd=rig.work / "lib")
+    _own_monitor(rig, git_dir / "modules" / "inner")
+
+
+@pytest.mark.parametrize(
+    "plant",
+    [
+        *(_own_monitor, _own_hook, _config_elsewhere),
+        *(_git_dir_elsewhere, _git_dir_by_a_link, _a_submodule_in_it),
+    ],
+)
+async def test_a_submodule_that_has_git_run_something_is_refused(
+    rig: Rig, plant: Callable[[Rig, Path], None]
+) -> None:
+    """The host runs `git status` in the worktree, which runs one in each submodule that is checked out."""
+    with_submodules(rig, "lib", "plain")
+    age(rig.work / "lib" / "f.txt")
+    await rig.look()
+    plant(rig, rig.git_dir / "modules" / "lib")
+    with pytest.raises(WorkspaceError, match=r"holds a submodule, lib[ /,].*git would obey"):
+        await rig.look()
+    assert not (rig.user / "ran").exists()
+    rig.git("status")
+    assert (rig.user / "ran").exists()
 
 
 async def test_a_look_that_hangs_is_given_up(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:

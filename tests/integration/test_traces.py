@@ -67,15 +67,17 @@ def test_a_collector_that_takes_nothing_costs_one_warning_and_a_bounded_wait(are
 def test_the_extra_is_asked_for_only_when_traces_are(arena):
     argv = [sys.executable, "-c", BLOCKED, "orchestrate", "--mission", arena.project.mission]
 
-    def blocked(**environ):
+    def blocked(*args, **environ):
         given = {**arena.environ, **environ}
-        return subprocess.run(argv, cwd=arena.root, env=given, capture_output=True, text=True, check=False)
+        return subprocess.run(
+            [*argv, *args], cwd=arena.root, env=given, capture_output=True, text=True, check=False
+        )
 
     _settings(arena, otel=True)
-    refused = blocked()
-    assert refused.returncode == 2
-    assert "pip install 'spec-kitty-orchestrator[otel]>=1.0'" in refused.stderr
-    assert arena.events() == []
+    for refused in (blocked(), blocked("--dry-run")):
+        assert refused.returncode == 2
+        assert "pip install 'spec-kitty-orchestrator[otel]>=1.0'" in refused.stderr
+    assert (arena.events(), arena.host_calls()) == ([], [])
     _settings(arena)
     done = blocked(OTEL_EXPORTER_OTLP_ENDPOINT="http://127.0.0.1:9")
     assert done.returncode == 0, done.stderr

@@ -12,7 +12,10 @@ from pathlib import Path
 import pytest
 from tests.process.stage import PATIENCE
 
-from spec_kitty_orchestrator.agents import probe
+from spec_kitty_orchestrator.agents import all_agent_ids, probe
+from spec_kitty_orchestrator.agents.custom import CustomAgent
+from spec_kitty_orchestrator.agents.setting_up import SETTING_UP
+from spec_kitty_orchestrator.agents.spec import Role
 from spec_kitty_orchestrator.processes import keeper as keepers
 from spec_kitty_orchestrator.processes.orphans import RUN_MARKER
 from spec_kitty_orchestrator.run.doctor import agents, keeper, leftovers
@@ -85,7 +88,11 @@ async def found_of(programs: Path, *names: str, **environ: str) -> dict[str, Fin
 
 ASKED = {
     "it is": ("exit 0", Level.OK, "says claude auth status"),
-    "it is not": ("echo '{\"loggedIn\": false}'; exit 1", Level.WARNING, "no, says claude auth status"),
+    "it is not": (
+        "echo '{\"loggedIn\": false}'; exit 1",
+        Level.WARNING,
+        "it is not, says claude auth status",
+    ),
     "it does not know the question": ("exit 2", Level.WARNING, "claude auth status does not tell"),
 }
 
@@ -141,6 +148,22 @@ async def test_what_is_not_installed_or_older_is_told_with_the_command_that_inst
     assert "newer than 0.87.1" in found["pi"].found
 
 
+async def test_an_agent_of_the_users_own_is_not_run(programs: Path) -> None:
+    install(programs, "mine", f"touch {programs.parent}/was-run")
+    custom = {
+        name: CustomAgent({Role.IMPLEMENTATION: (program,)})
+        for name, program in (("here", "mine"), ("gone", "no-such-program"))
+    }
+    choice = AgentChoice(implementation=("here", "gone"), review=("here",), custom=custom)
+    env = {"PATH": f"{programs}:/usr/bin:/bin"}
+    settings = Settings(agents=choice)
+    case = Case(env, programs, settings, named_agents(settings, env))
+    here, gone = await agents.each(case)
+    assert (here.what, here.level, gone.what, gone.level) == ("here", Level.OK, "gone", Level.WARNING)
+    assert "no-such-program" in gone.found
+    assert not (programs.parent / "was-run").exists()
+
+
 async def test_what_a_run_that_is_dead_has_left_is_found_by_its_mark(
     tmp_path: Path, stranger: subprocess.Popen[bytes]
 ) -> None:
@@ -152,3 +175,8 @@ async def test_what_a_run_that_is_dead_has_left_is_found_by_its_mark(
     (tmp_path / ".kittify/logs/run-of-the-dead").rename(tmp_path / ".kittify/logs/run-of-another")
     (found,) = await leftovers.processes(Case({}, tmp_path))
     assert found.level is Level.OK
+
+
+def test_every_agent_that_we_know_can_be_installed_and_signed_in() -> None:
+    assert {*SETTING_UP} == {*all_agent_ids()}
+    assert all(each.install and each.sign_in for each in SETTING_UP.values())

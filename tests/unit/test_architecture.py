@@ -53,6 +53,8 @@ WRITES_FILES = {
     "report.page": "the report of a run, beside its events",
     "report.stream": "events.jsonl",
     "run.lock": "the lock",
+    "run.notices": "what the commands are given that tell people",
+    "run.ordering": "orders for a live run, and its answers",
     "run.state": "the run state",
     "walls.around": "folders that an agent's CLI, or git, would make by itself",
     "walls.trial": "a place for canaries, in the temporary folder",
@@ -109,7 +111,7 @@ USES_THREADS = {"report.outlet", "run.stopping"}
 TRACED = {"report.collector", "report.traces"}
 USES_TRIO = {
     "agents": {"probe"},
-    "cli": {"abort", "agents", "doctor", "status"},
+    "cli": {"abort", "agents", "doctor", "pause", "status"},
     "host": {"client", "notes", "program"},
     "mission": {
         "acceptance",
@@ -121,13 +123,14 @@ USES_TRIO = {
         "evidence",
         "mission",
         "next_agent",
+        "pause",  # who waits for its end is woken there
         "slots",
         "workbench",
     },
-    "processes": {"agent_process", "attempt_log", "far", "jobs", "keeper", "orphans"},
+    "processes": {"agent_process", "attempt_log", "awake", "far", "jobs", "keeper", "orphans"},
     "run": {
-        *("clock", "doctor.examination", "doctor.keeper", "jobs", "leaving", "opening"),
-        *("session", "stopping", "tracing", "writer"),
+        *("clock", "doctor.examination", "doctor.keeper", "jobs", "leaving", "notices", "obeying", "opening"),
+        *("ordering", "session", "stopping", "tracing", "writer"),
     },
     "walls": {"trial"},
 }

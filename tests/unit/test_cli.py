@@ -34,6 +34,9 @@ def test_help_imports_no_trio(argv: list[str]) -> None:
     assert not HEAVY & set(loaded)
 
 
+SWITCHES = ("merge", "wait_for_people", "allow_sleep")
+
+
 def test_every_flag_that_outranks_the_settings_arrives_from_the_command_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -48,9 +51,9 @@ def test_every_flag_that_outranks_the_settings_arrives_from_the_command_line(
     monkeypatch.setattr("spec_kitty_orchestrator.run.session.supervise", supervise)
     argv = ["--mission", "m", "--actor", "me", "--repo-root", str(tmp_path)]
     given = {name: str(number) for number, (_, name) in enumerate(FLAGS.values(), start=1)}
-    given["merge"] = "True"
+    given |= dict.fromkeys(SWITCHES, "True")
     for flag, name in FLAGS.values():
-        argv += [flag] if name == "merge" else [flag, given[name]]
+        argv += [flag] if name in SWITCHES else [flag, given[name]]
     done = CliRunner().invoke(orchestrate_command, argv, catch_exceptions=False)
     assert done.exit_code == ExitCode.ACCEPTED
     (request,) = seen

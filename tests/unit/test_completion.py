@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from click.shell_completion import BashComplete
+from tests.unit.test_examples import EVERY
 
 from spec_kitty_orchestrator.agents import all_agent_ids
 from spec_kitty_orchestrator.cli.completion import CUT_BY_FISH, VARIABLE, script_for
@@ -62,6 +63,9 @@ OFFERED = {
     "resume --mission ": ["tally-01AAAAAA", "chart-01BBBBBB"],
     "orchestrate --mission t": ["tally-01AAAAAA"],
     "status --mission ": ["tally-01AAAAAA", "chart-01BBBBBB"],
+    "logs ": ["WP01", "WP02", "WP03"],
+    "logs --mission chart-01BBBBBB ": ["WP07"],
+    "report --mission t": ["tally-01AAAAAA"],
     "doctor --mission c": ["chart-01BBBBBB"],
     "retry ": ["WP01", "WP02", "WP03"],
     "retry WP01 WP0": ["WP02", "WP03"],
@@ -116,3 +120,15 @@ def test_whoever_is_in_no_project_is_offered_what_does_not_depend_on_one(
 def test_fish_is_told_to_keep_what_stands_behind_a_comma() -> None:
     assert CUT_BY_FISH[1] in script_for("fish")
     assert CUT_BY_FISH[0] not in script_for("fish")
+
+
+def test_every_option_for_a_mission_and_every_one_for_an_agent_completes_it() -> None:
+    lacking = {
+        f"{name} {parameter.name}"
+        for name, each in EVERY.items()
+        for parameter in each.params
+        if parameter.name
+        in ("mission", "wp_id", "wp_ids", "only", "until", "agent", "impl_agent", "review_agent")
+        and parameter._custom_shell_complete is None
+    }
+    assert lacking == set()

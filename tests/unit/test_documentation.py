@@ -7,14 +7,19 @@ import os
 import re
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
+import trio
 
 from spec_kitty_orchestrator.agents import all_agent_ids
+from spec_kitty_orchestrator.cli.doctor import _told
 from spec_kitty_orchestrator.cli.main import COMMANDS
 from spec_kitty_orchestrator.errors import ConfigError, ExitCode
 from spec_kitty_orchestrator.processes.bounds import orderly_stop_seconds
+from spec_kitty_orchestrator.run.doctor.findings import Case
+from spec_kitty_orchestrator.run.doctor.leftovers import index_lock
 from spec_kitty_orchestrator.settings.loading import FILE_NAME, load_settings
 from spec_kitty_orchestrator.settings.values import Flags, Settings
 
@@ -62,6 +67,12 @@ def test_the_configuration_can_be_loaded_and_shows_every_key(tmp_path: Path) -> 
     assert wanted <= keys
 
 
+def test_the_examples_of_notices_can_be_loaded(tmp_path: Path) -> None:
+    (tmp_path / FILE_NAME).write_text(shown("notices"), encoding="utf-8")
+    settings = load_settings(tmp_path, {}, Flags())
+    assert [command[0] for command in (*settings.on_attention, *settings.on_finish)] == ["sh", "curl"]
+
+
 def _classes() -> list[type]:
     from spec_kitty_orchestrator.agents.custom import CustomAgent
     from spec_kitty_orchestrator.agents.spec import AgentSettings
@@ -90,6 +101,20 @@ def test_what_holds_is_shown_as_it_says(tmp_path: Path) -> None:
     printed = done.stdout.splitlines()
     assert printed[:3] == lines[:3]
     assert {*lines} - {"..."} <= {*printed}
+
+
+def test_what_the_doctor_is_shown_to_say_it_said_of_a_real_project(tmp_path: Path) -> None:
+    golden = (ROOT / "tests" / "data" / "golden" / "doctor.txt").read_text(encoding="utf-8").splitlines()
+    lines = [line for line in shown("doctor").splitlines()[1:] if line != "..."]
+    assert lines
+    assert [line for line in golden if line in lines] == lines
+    lock = tmp_path / ".git" / "index.lock"
+    lock.parent.mkdir()
+    lock.touch()
+    os.utime(lock, (time.time() - 9 * 3600, time.time() - 9 * 3600))
+    (found,) = trio.run(index_lock, Case({}, tmp_path))
+    told = "\n".join(_told(found)).replace(str(tmp_path), "/project")
+    assert told == shown("doctor broken")
 
 
 def test_an_error_is_the_object_that_it_says() -> None:

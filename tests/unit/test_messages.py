@@ -20,7 +20,9 @@ SAID_ALL_THE_SAME = {
     "mission/prompts.py": "what agents are told never to do",
     "mission/stall.py": "takes a work package back at the host, in its own words; no file is touched",
     "host/client.py": "an option of the host's transition, sent and not told",
+    "run/doctor/leftovers.py": "git forgets a worktree that is gone, or that was moved away",
     "run/asking.py": "the same as in mission/stall.py, of one that cannot be retried",
+    "walls/trial.py": "asks a process whether it is there, by a signal that is none",
     "host/workspace.py": "the repair of a worktree, told of what lies in .worktrees/ (test_workspace.py)",
 }
 

@@ -18,6 +18,8 @@ _CONTENT = (
     ran(at("input", type="server_tool_use"), "name"),  # documentation
 )
 
+_LIMIT = (told(at("rate_limit_info.status"), lead="its limit"),)
+
 # qwen and cursor took claude's events over.
 CLAUDE = (
     on(told(at("model"), lead="model"), type="system", subtype="init"),
@@ -29,7 +31,19 @@ CLAUDE = (
         type="user",
         inside="message.content",
     ),
-    on(type="stream_event", event__type="goal_state"),  # qwen
+    # Pieces of what comes as a whole, if somebody asked for them; and qwen's state.
+    on(
+        said(at("event.delta.text"), Extent.DRAFT),
+        thought(at("event.delta.thinking"), Extent.DRAFT),
+        type="stream_event",
+    ),
+    # The rest from its documentation. With a subscription every run begins with such a limit.
+    *silent("tool_progress"),
+    on(type="rate_limit_event", rate_limit_info__status="allowed"),
+    on(*_LIMIT, type="rate_limit_event", rate_limit_info__status="allowed_warning"),
+    on(*_LIMIT, type="rate_limit_event", rate_limit_info__status="rejected"),
+    on(told(at("status")), type="system", subtype="status"),
+    on(told(at("compact_metadata.trigger"), lead="compacts"), type="system", subtype="compact_boundary"),
 )
 
 _COMMAND = {"item__type": "command_execution"}

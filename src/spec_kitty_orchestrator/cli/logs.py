@@ -13,6 +13,7 @@ import click
 from attrs import frozen
 
 from ..errors import ExitCode, UsageError
+from . import completion
 from .orchestrate import repo_root_option
 from .output import end_with_the_reader, examples
 from .step_text import StepText
@@ -47,7 +48,7 @@ class Wanted:
         "logs WP02 --raw | less -R",
     ),
 )
-@click.argument("wp_id", metavar="WP")
+@click.argument("wp_id", metavar="WP", shell_complete=completion.work_packages)
 @click.option(
     "--attempt", type=click.IntRange(1), help="Its number, as in the log's name.  [default: the last]"
 )
@@ -56,8 +57,12 @@ class Wanted:
 @click.option("--prompt", is_flag=True, help="Print what the agent was told instead.")
 @click.option("--raw", is_flag=True, help="Print the file as it is, byte for byte.")
 @click.option("--full", is_flag=True, help="Leave nothing out of what tools were given and gave back.")
-@click.option("--mission", help="Of the last run of this mission.  [default: of the last run]")
-@click.option("--run", "run_id", help="Of the run with this id.")
+@click.option("--run", "run_id", metavar="ID", help="In this run; its first or last characters are enough.")
+@click.option(
+    "--mission",
+    help="In the last run of this mission.  [default: in the last run]",
+    shell_complete=completion.missions,
+)
 @repo_root_option
 @click.pass_context
 def logs_command(
@@ -88,7 +93,7 @@ def logs(repo_root: Path | None, mission: str | None, run_id: str | None, wanted
 
     if wanted.prompt and wanted.follow:
         raise UsageError("a prompt does not grow", remedy="give either --prompt or --follow")
-    run = recorded_run(find_repo_root(repo_root), mission, run_id)
+    run = recorded_run(find_repo_root(repo_root), run_id, mission)
     for problem in run.problems:
         click.echo(problem, err=True)
     following = Following(run, wanted.wp_id, wanted.role, wanted.attempt, wanted.follow)
@@ -159,7 +164,7 @@ def _foot(following: Following, attempt: AttemptStory, shown: int, left_out: int
     """What is to be known at the end, apart from the steps by an empty line."""
     lines = [] if shown else ["It has printed nothing."]
     if left_out:
-        lines.append(f"{left_out} lines that say nothing new are left out (--raw shows them).")
+        lines.append(f"Lines left out that say nothing, or say it again: {left_out} (--raw shows them).")
     if following.goes_on:
         lines.append(_outcome(attempt) if attempt.ended is not None else "Cut off with its run.")
     yield from ["", *lines] if lines else []

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 @click.command(
     "pause",
     short_help="Have the live run begin nothing new.",
-    epilog=examples("pause", "unpause"),
+    epilog=examples("pause"),
 )
 @repo_root_option
 @click.pass_context

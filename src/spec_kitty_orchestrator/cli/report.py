@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from ..errors import ExitCode
+from . import completion
 from .orchestrate import repo_root_option
 from .output import examples, say
 
@@ -19,7 +20,11 @@ STDOUT = Path("-")
     epilog=examples("report", "report --mission tally-01M87FAF --html report.html"),
 )
 @click.option("--run", metavar="ID", help="Of this run; its first or last characters are enough.")
-@click.option("--mission", help="Of the last run of this mission.  [default: of the last run]")
+@click.option(
+    "--mission",
+    help="Of the last run of this mission.  [default: of the last run]",
+    shell_complete=completion.missions,
+)
 @click.option("--markdown", is_flag=True, help="As Markdown.")
 @click.option(
     "--html", type=click.Path(path_type=Path), metavar="FILE", help="Write a page into FILE; - is stdout."

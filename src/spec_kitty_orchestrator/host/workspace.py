@@ -11,6 +11,7 @@ import os
 import re
 import shlex
 import stat
+from collections.abc import Iterator
 from pathlib import Path
 
 from attrs import frozen
@@ -20,6 +21,8 @@ from .contract.payloads import ResolveWorkspace, StartImplementation
 
 # In a worktree's own git folder: who writes these decides which repository and config git takes there.
 _POINTERS = ("commondir", "gitdir", "config.worktree")
+
+_MODULES = "modules"  # of a worktree's git folder: submodules' own
 
 _GIT_FILE_PREFIX = "gitdir:"
 _HEAD_PREFIX = "ref: refs/heads/"
@@ -141,6 +144,7 @@ def still_intact(workspace: Workspace) -> None:
         if git_dir != workspace.git_dir:
             raise _Flaw(f"belongs to {git_dir} now, not to {workspace.git_dir}")
         _check_links(workspace.path, git_dir)
+        _refuse_links(workspace)
     except _Flaw as flaw:
         raise _wrong("", workspace.path, root, str(flaw), workspace.branch) from flaw
 
@@ -174,6 +178,30 @@ def _check_links(path: Path, git_dir: Path) -> None:
         _is_regular(own_config) and all(map(_SPARSE_CHECKOUT.fullmatch, _read(own_config).splitlines()))
     ):
         raise _Flaw(f"has a config of its own, {own_config}, that sets more than a sparse checkout")
+
+
+def _refuse_links(workspace: Workspace) -> None:
+    """That no link has git or the host write elsewhere: both write through one.
+
+    Of the mission's folder, which is the project's, only links that lead out of it.
+    """
+    _objects, *git, planning = workspace.written_outside  # objects are named and made by their content
+    for link in (link for folder in git for link in _links_in(folder)):
+        raise _Flaw(
+            f"has been tampered with: {link} is a link to {os.readlink(link)}, which git would write to"
+        )
+    for link in _links_in(planning):
+        if planning not in link.resolve().parents:
+            raise _Flaw(
+                f"has been tampered with: {link} leads out of the mission's folder, to {os.readlink(link)}"
+            )
+
+
+def _links_in(folder: Path) -> Iterator[Path]:
+    for top, folders, files in os.walk(folder):
+        if _MODULES in folders and Path(top) == folder:
+            folders.remove(_MODULES)
+        yield from (path for name in (*folders, *files) if (path := Path(top, name)).is_symlink())
 
 
 def _is_regular(path: Path) -> bool:

@@ -125,7 +125,7 @@ async def _run(
         return AttemptResult(reader.finish(), Failure(FailureKind.NOT_INSTALLED, problem.message))
     record.seconds, record.swept, record.left = ending.seconds, ending.swept, ending.left
     transcript = await _finish(reader)
-    if run.walls.of(agent) is not Wall.OFF and (complaint := not_put_up(ending, transcript.stderr)):
+    if run.walls.of(agent) is not Wall.OFF and (complaint := not_put_up(ending, transcript)):
         raise CommandNotStarted(f"{agent.agent_id}: its sandbox could not be put up: {complaint}")
     failure = agent.judge(ending, transcript, attempt.in_session)
     if failure is None or failure.kind is FailureKind.ATTEMPT_LIMIT:

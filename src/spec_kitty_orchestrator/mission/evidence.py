@@ -7,6 +7,7 @@ monitor) is ever run. Threads do it, one at a time: two would fight over the int
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -21,6 +22,8 @@ from ..worktree.about import About, about
 from ..worktree.content import read_regular
 from ..worktree.files import Files
 from ..worktree.history import BRANCHES, History, open_history, worktrees_of
+from ..worktree.index import read_index
+from ..worktree.inner import planted
 
 LOOK_SECONDS = 300.0
 """For one look: the largest repositories take seconds, and a file system that hangs must not hold us."""
@@ -195,7 +198,20 @@ def _told(path: Path, ask: Callable[[], _T]) -> _T:
 def _look(workspace: Workspace, since: str | None) -> Evidence:
     still_intact(workspace)
     with open_history(workspace.git_dir, workspace.common_git_dir) as history:
+        _refuse_planted(history, workspace)
         return _seen(history, workspace.path, workspace.git_dir, since)
+
+
+def _refuse_planted(history: History, workspace: Workspace) -> None:
+    """Nobody, the host least of all, may run git over a submodule that has a say in what git runs."""
+    index = read_index(workspace.git_dir, history.oid_bytes)
+    for name, what in planted(os.fsencode(workspace.path), index, history.oid_bytes):
+        at = workspace.path / os.fsdecode(name)
+        raise WorkspaceError(
+            f"the workspace {workspace.path} holds a submodule, {os.fsdecode(name)}, with {what}: git would "
+            "obey that in the next `git status` there, and an agent could have written it",
+            remedy=f"look at it; move {shlex.quote(str(at))} away, then run again",
+        )
 
 
 def _look_at(repo_root: Path) -> Evidence:

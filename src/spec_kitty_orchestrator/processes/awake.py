@@ -21,7 +21,7 @@ from .starting import CommandNotStarted
 CHUNK_BYTES = 4096
 WHO = "--who=spec-kitty-orchestrator"
 WHY = "--why=a mission is being worked on"
-FOR_EVER = ("tail", "-f", "/dev/null")
+FOR_EVER = ("sleep", "infinity")
 INHIBITORS: Mapping[str, tuple[tuple[str, ...], ...]] = {
     "systemd-inhibit": (
         ("--what=idle:sleep", WHO, WHY, *FOR_EVER),

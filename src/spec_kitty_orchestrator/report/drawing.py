@@ -15,6 +15,8 @@ from .wp_story import WpStory
 
 THINNEST = 0.35
 """Percent of the width: what is shorter is drawn so wide all the same."""
+SHORTEST_PART = 2000
+"""Of the whole: what is no work, and shorter, is not drawn."""
 MOST_TICKS = 4
 STEPS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 28800, 86400)
 """Seconds between two ticks."""
@@ -99,7 +101,9 @@ class _Scale:
 
 
 def _row(wp: WpStory, scale: _Scale, now: float) -> TimeRow:
-    bars = [_bar(span, scale, now) for span in wp.timeline.spans if span.phase is not Phase.OVER]
+    least = scale.seconds / SHORTEST_PART
+    spans = [span for span in wp.timeline.spans if span.phase.is_work or span.seconds(now) >= least]
+    bars = [_bar(span, scale, now) for span in spans if span.phase is not Phase.OVER]
     verdicts = [
         Mark(
             scale.percent(time),

@@ -110,4 +110,4 @@ class WaitingForPeople(Event):
 
     @property
     def line(self) -> str:
-        return "\n".join(("waits for people to move something:", *self.left))
+        return f"waits for people to move something: {' | '.join(map(str.strip, self.left))}"

@@ -280,8 +280,10 @@ def _wp(wp_id: str | None) -> Attributes:
 
 
 def _told(event: Event) -> Attributes:
+    """The fields in `TOLD`; of a mapping the keys, since what each leads to may be words."""
     values = {field.name: getattr(event, field.name) for field in fields(type(event)) if field.name in TOLD}
-    return {f"spec_kitty.{name}": value for name, value in values.items() if value not in (None, "")}
+    told = {name: tuple(value) if isinstance(value, Mapping) else value for name, value in values.items()}
+    return {f"spec_kitty.{name}": value for name, value in told.items() if value not in (None, "")}
 
 
 def _fail(span: Span, kind: str) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 
 from attrs import define, field
@@ -13,12 +12,9 @@ from attrs import define, field
 from ..agents.custom import known_agents
 from ..agents.names import agent_of
 from ..agents.spec import Output, OutputFormat
-from ..errors import ConfigError
 from ..report.wp_story import AttemptStory
-from ..settings.loading import load_settings
-from ..settings.values import Flags, Settings
 from .growing import LOOK_SECONDS, pieces
-from .opening import KITTIFY
+from .overview import custom_agents
 from .recorded import RecordedRun
 
 ALIVE_SECONDS = 1.0
@@ -90,8 +86,5 @@ class Following:
 
 def output_of(root: Path, agent: str) -> Output:
     """How an agent's output is read; as plain text, if nobody knows the agent any more."""
-    settings = Settings()
-    with suppress(ConfigError):  # a log can be read whatever the settings have become
-        settings = load_settings(root / KITTIFY, os.environ, Flags())
-    spec = known_agents(settings.agents.custom).get(agent_of(agent))
+    spec = known_agents(custom_agents(root, os.environ)).get(agent_of(agent))
     return Output(OutputFormat.TEXT) if spec is None else spec.output

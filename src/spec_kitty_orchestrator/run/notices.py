@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shlex
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -44,7 +44,7 @@ class Summary:
         event: attention, or finish.
         text: all of it for a person, in a few lines.
         matters: for attention: what needs a person.
-        status, exit_code, totals: for finish: see `RunEnded`.
+        status, exit_code, totals: for finish: see `RunEnded`; `report`: its page, if it is there.
         work_packages: each one's lane, as far as the run knows.
     """
 
@@ -58,6 +58,7 @@ class Summary:
     status: str | None = None
     exit_code: int | None = None
     totals: Totals | None = None
+    report: str | None = None
     schema_version: Literal[1] = field(default=1, metadata=ALWAYS_SENT)
 
 
@@ -76,7 +77,11 @@ class Notices:
     _told: dict[str, str] = field(factory=dict)
     _matters: list[Matter] = field(factory=list)
     _arrived: trio.Event = field(factory=trio.Event)
-    _is_finished: bool = False
+    _ended: RunEnded | None = None
+    _say: Callable[[str], None] = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._say = lambda line: self.run.events.emit(Notice(line))
 
     def __call__(self, event: Event) -> None:
         """Takes in what happened."""
@@ -86,6 +91,8 @@ class Notices:
             self._lanes[event.wp_id] = event.lane
             if not event.by_us:
                 self._told.pop(event.wp_id, None)
+        elif isinstance(event, RunEnded):
+            self._ended = event
         elif isinstance(event, AttemptStarted):
             self._told.pop(event.wp_id, None)
         if self.run.settings.on_attention and (matter := self._matter_in(event)) is not None:
@@ -116,11 +123,16 @@ class Notices:
             self._arrived = trio.Event()
             await self._tell_matters()
 
-    async def finish(self, ended: RunEnded) -> None:
-        """Tells what is left to tell, and that the run has ended; once. Bounded, and not to be cancelled."""
-        if self._is_finished:
+    async def finish(self, page: Path | None, say: Callable[[str], None]) -> None:
+        """Tells what is left to tell, and that the run has ended. Bounded, and not to be cancelled.
+
+        Args:
+            page: the run's, if there is one.
+            say: is told what went wrong, as the events are closed by now.
+        """
+        ended, self._say = self._ended, say
+        if ended is None:
             return
-        self._is_finished = True
         if not self.stop.stopping.is_set():
             await self._tell_matters()
         commands = self.run.settings.on_finish
@@ -130,6 +142,7 @@ class Notices:
             status=ended.status,
             exit_code=ended.exit_code,
             totals=ended.totals,
+            report=None if page is None else str(page),
         )
         await self._run_all("on_finish", commands, summary, NOTICE_AT_STOP_SECONDS - NOTICE_GRACE_SECONDS)
 
@@ -187,7 +200,7 @@ class Notices:
 
     def _warn(self, name: str, commands: Iterable[CommandLine], why: str) -> None:
         told = "; ".join(map(shlex.join, commands))
-        self.run.events.emit(Notice(f"WARNING: {name} `{told}`: {why}"))
+        self._say(f"WARNING: {name} `{told}`: {why}")
 
 
 def _write(path: Path, text: str) -> None:

@@ -1,4 +1,4 @@
-"""Runs as they are recorded below `.kittify/logs`: the last one, a mission's, one by its id; is it alive?"""
+"""One run as its events tell it, which may still come, with its attempts, and whether it is alive."""
 
 from __future__ import annotations
 
@@ -12,12 +12,10 @@ from ..errors import StateFileError, UsageError
 from ..report.reading import FILE_NAME, EventFile
 from ..report.story import Story
 from ..report.wp_story import AttemptStory, WpStory
-from .lock import is_locked
 from .opening import KITTIFY
-from .state import RunState, RunStore
-
-MOST_NAMED = 5
-"""Runs that an error names, the newest ones."""
+from .overview import how_it_stands
+from .runs import find_past_run
+from .state import RunStore
 
 
 @define
@@ -52,12 +50,12 @@ class RecordedRun:
 
     def is_alive(self) -> bool:
         """Whether its process is at work, as far as that can be seen from here."""
-        state = _last_state(self.root)
-        if state is None or state.run_id != self.folder.name:
-            return False
-        if state.checkout is not None and not state.belongs_to(self.root):
-            return False  # a copy; the run is somewhere else
-        return state.process.is_alive() or (state.process.is_of_another_container and is_locked(self.root))
+        with suppress(StateFileError):  # else its events are all that is known
+            state = RunStore(self.root / KITTIFY).load()
+            return (
+                state is not None and state.run_id == self.folder.name and how_it_stands(state, self.root)[1]
+            )
+        return False
 
     def work_package(self, wp_id: str) -> WpStory:
         """One of its work packages, by its exact id. Raises UsageError, with those that it has."""
@@ -94,42 +92,19 @@ class RecordedRun:
         )
 
 
-def recorded_run(root: Path, mission: str | None = None, run_id: str | None = None) -> RecordedRun:
-    """The run with that id, or the last one, or the last one of a mission (its slug, or the end of it).
+def recorded_run(root: Path, run_id: str | None = None, mission: str | None = None) -> RecordedRun:
+    """The run that was active last, of all or of a mission, or the one of an id; see `find_past_run`.
 
     Raises:
-        UsageError: there is none, or its events cannot be read.
+        UsageError: there is none, or nothing of it can be read.
     """
-    logs = root / KITTIFY / "logs"
-    newest_first = _run_ids(root, logs)
-    for each in [run_id] if run_id in newest_first else newest_first if run_id is None else []:
-        run = RecordedRun(root, logs / str(each))
-        run.look()
-        if mission is None or run.story.mission == mission or run.story.mission.endswith(f"-{mission}"):
-            return run
-    asked = f"run{f' {run_id}' if run_id else ''}{f' of mission {mission}' if mission else ''}"
-    raise UsageError(
-        f"no {asked} is recorded in {logs}",
-        remedy=f"there are {_list(newest_first[:MOST_NAMED])}"
-        if newest_first
-        else "start one with: orchestrate",
-    )
-
-
-def _run_ids(root: Path, logs: Path) -> list[str]:
-    """Of the runs whose events are there: the last one first, then by the time in their ids."""
-    found = sorted((path.parent.name for path in logs.glob(f"*/{FILE_NAME}")), reverse=True)
-    last = _last_state(root)
-    if last is not None and last.run_id in found:
-        found.remove(last.run_id)
-        found.insert(0, last.run_id)
-    return found
-
-
-def _last_state(root: Path) -> RunState | None:
-    with suppress(StateFileError):  # its events tell all that is asked here, but whether it is alive
-        return RunStore(root / KITTIFY).load()
-    return None
+    past = find_past_run(root / KITTIFY / "logs", run_id, mission)
+    run = RecordedRun(root, past.events.parent)
+    run.look()
+    if run.story.last == 0.0:
+        why = "; ".join(run.problems) or f"{past.events} is empty"
+        raise UsageError(f"run {past.run_id}: no event can be read: {why}")
+    return run
 
 
 def _list(names: Iterable[str]) -> str:

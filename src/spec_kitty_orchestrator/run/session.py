@@ -229,7 +229,8 @@ class Session:
                 async with trio.open_nursery() as nursery:  # each may wait: for a disk, for a network
                     nursery.start_soon(trio.to_thread.run_sync, self.run.traces.close)
                     nursery.start_soon(trio.to_thread.run_sync, lines.close)
-                await leave_page(file, self.run.repo_root, display.notice)
+                page = await leave_page(file, display.notice)
+                await self.notices.finish(page, display.notice)
                 await trio.to_thread.run_sync(give_back, self.run.log_dir, self.run.repo_root / KITTIFY)
 
     async def _end(self, status: RunStatus, end: MissionEnd) -> ExitCode:
@@ -240,9 +241,7 @@ class Session:
         try:
             await self.writer.save_at_last()
         finally:
-            ended = RunEnded(status.value, int(end.exit_code), state.reason, state.totals)
-            self.run.events.emit(ended)
-            await self.notices.finish(ended)
+            self.run.events.emit(RunEnded(status.value, int(end.exit_code), state.reason, state.totals))
         return end.exit_code
 
 

@@ -18,7 +18,7 @@ from .cast import parts
 from .launchers import MOST_WORK_PACKAGES_AT_ONCE, launcher_problems, launcher_ranges
 from .reading import KeyPath
 from .values import AgentChoice, MergeSettings, Settings
-from .walls import wall_problems
+from .walls import path_problem, wall_problems
 
 MOST_SECONDS = 366 * 24 * 3600
 """A year: the system's clocks and timers know no infinity."""
@@ -275,6 +275,9 @@ def _custom_problems(at: KeyPath, agent_id: str, custom: CustomAgent) -> Iterato
     for index, path in enumerate(custom.litter):
         if path.startswith("/") or not {*path.split("/")} - {"", "."} or ".." in path.split("/"):
             yield Problem((*at, "litter", index), "expected a path inside the workspace")
+    for index, path in enumerate(custom.state):
+        if what := path_problem(path):
+            yield Problem((*at, "state", index), what)
 
 
 def _names_a_program(command: tuple[str, ...]) -> bool:

@@ -8,11 +8,12 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from ..agents.agent import Agent
 from ..agents.enforced import has_own_walls
 from ..agents.spec import Role, Wall
+from ..agents.transcript import Transcript
 from ..errors import UsageError
 from ..processes.ending import Ending
 from ..processes.starting import CommandNotStarted
@@ -128,10 +129,14 @@ def find_programs(wall: Wall, env: Mapping[str, str]) -> list[str]:
     return [program for program in found.values() if program is not None]
 
 
-def not_put_up(ending: Ending, said: str) -> str:
-    """What bwrap says when it could not do its part, and the agent was never started; else nothing."""
-    last = said.strip().splitlines()[-1:] or [""]
-    return last[0] if ending.returncode == 1 and last[0].startswith(f"{bwrap.PROGRAM}: ") else ""
+def not_put_up(ending: Ending, said: Transcript) -> str:
+    """What bwrap says when it could not do its part, and the agent was never started; else nothing.
+
+    An agent that has said anything was started: it may well complain of a bwrap of its own at its end.
+    """
+    last = said.stderr.strip().splitlines()[-1:] or [""]
+    was_started = ending.returncode != 1 or evolve(said, stderr="") != Transcript()
+    return last[0] if last[0].startswith(f"{bwrap.PROGRAM}: ") and not was_started else ""
 
 
 def _make_ready(inside: Occupant) -> None:

@@ -14,10 +14,12 @@ from attrs import frozen
 from ..agents.agent import Agent
 from ..agents.homes import StatePlace
 from ..agents.spec import Role
-from ..host.workspace import Workspace
+from ..host.workspace import WORKTREES, Workspace
 from ..settings.values import SandboxSettings
 
 PRIVATE = (Path("/tmp"), Path("/run"))
+SOCKETS = Path("/run")
+"""Where everybody's sockets lie: of what is in there only what is needed itself is shown."""
 RESOLVER = Path("/etc/resolv.conf")
 """On many systems a link to below /run."""
 
@@ -52,7 +54,7 @@ class Occupant:
     def place(self, place: StatePlace) -> Path:
         """Where its CLI keeps something."""
         named = self.env.get(place.variable, "") if place.variable else ""
-        return Path(named) / place.below if named else self.home / place.path
+        return self.workspace.path / named / place.below if named else self.home / place.path
 
     @property
     def places(self) -> list[Path]:
@@ -103,15 +105,16 @@ def git_folders(workspace: Workspace) -> tuple[Path, ...]:
 
 def enclose(inside: Occupant, sandbox: SandboxSettings, repo_root: Path) -> Enclosure:
     """What is open to an agent, and what is not, as things are now; looks at the disk, changes nothing."""
-    places = [place for place in inside.places if place.is_dir()]
+    places = [place for place in inside.places if os.path.isdir(place)]
     writable, kept = [*places], [*_kept_of_its_own(inside)]
     if inside.role is Role.IMPLEMENTATION:
         work = inside.workspace
         wished = [inside.expand(path) for path in sandbox.writable]
         folders = (work.path, *git_folders(work), work.planning_dir, *wished)
-        writable += [folder for folder in folders if folder.is_dir()]
+        writable += [folder for folder in folders if os.path.isdir(folder)]
         kept += [work.path / ".git", *(work.git_dir / name for name in POINTERS)]
-    hidden = [path.resolve() for path in map(inside.expand, sandbox.hidden) if path.exists()]
+    # Of what we may not even look at nothing can be told; an agent is no more than we are.
+    hidden = [path.resolve() for path in map(inside.expand, sandbox.hidden) if os.path.exists(path)]
     keys = Path(inside.env.get("SSH_AUTH_SOCK", ""))
     if keys.is_socket() and not _is_private(keys):
         hidden.append(keys)
@@ -131,17 +134,42 @@ def enclose(inside: Occupant, sandbox: SandboxSettings, repo_root: Path) -> Encl
 def unusable(inside: Occupant, sandbox: SandboxSettings, repo_root: Path) -> Iterator[str]:
     """What is wrong with the paths of the settings on this machine, a line each."""
     for path in sandbox.writable:
-        if not inside.expand(path).is_dir():
+        if not os.path.isdir(inside.expand(path)):
             yield f"sandbox.writable: {path} is no folder here; make it, or take it out"
+    yield from _too_open(inside, sandbox, repo_root)
     needed = [repo_root, inside.workspace.path, *inside.places, *map(inside.expand, sandbox.writable)]
     if inside.agent.program is not None:
         needed += [inside.agent.program, inside.agent.program.resolve()]
     for path in sandbox.hidden:
         hidden = inside.expand(path)
         for need in needed:
-            if hidden.exists() and _is_in(need.resolve(), hidden.resolve()):
+            if os.path.exists(hidden) and _is_in(need.resolve(), hidden.resolve()):
                 yield f"sandbox.hidden: {path} holds {need}, which {inside.agent.agent_id} needs; take it out"
                 break
+
+
+def _too_open(inside: Occupant, sandbox: SandboxSettings, repo_root: Path) -> Iterator[str]:
+    """Folders that would be opened with what a wall is there to protect, or that an agent could exchange.
+
+    Whoever may write to a folder can put a link in place of one in it, and where that leads would be opened
+    to the next agent.
+    """
+    agent_id = inside.agent.agent_id
+    wished = {f"sandbox.writable: {path}": inside.expand(path) for path in sandbox.writable}
+    own = {f"{agent_id} keeps its own in {path}, which": path for path in inside.places}
+    for name, folder in {**wished, **own}.items():
+        for held in (repo_root, inside.home):
+            if _is_in(held.resolve(), folder.resolve()):
+                yield f"{name} holds {held}; name a folder in it"
+                break
+        for git in (repo_root / ".git", repo_root / WORKTREES):
+            if _is_in(folder.resolve(), git.resolve()):
+                yield f"{name} lies in {git}, of which an agent gets what it needs; name another folder"
+    for name, folder in wished.items():
+        for inner in (*inside.places, *wished.values()):
+            if folder in inner.parents or folder.resolve() in inner.resolve().parents:
+                whose = f"where {agent_id} keeps its own" if inner in inside.places else "which is named, too"
+                yield f"{name} holds {inner}, {whose}; name other folders in it"
 
 
 def _kept_of_its_own(inside: Occupant) -> Iterator[Path]:
@@ -152,16 +180,17 @@ def _kept_of_its_own(inside: Occupant) -> Iterator[Path]:
 
 def _shown(inside: Occupant, repo_root: Path) -> Iterator[Path]:
     """What lies below a private folder: the project, home, programs, and how names are looked up."""
-    yield from (path for path in (repo_root, inside.home) if _is_private(path))
+    needed = (repo_root, inside.home, inside.home.resolve())
+    yield from (path for path in needed if _is_private(path))
     programs = [Path(each) for each in inside.env.get("PATH", os.defpath).split(os.pathsep) if each]
     if inside.agent.program is not None:
         programs += [inside.agent.program, inside.agent.program.resolve()]
     for program in programs:
-        if program.exists() and (root := _is_private(program)):
+        if os.path.exists(program) and (root := _is_private(program)):
             # A program needs what was installed with it: all of what it lies in.
-            yield root / program.relative_to(root).parts[0]
+            yield program if root == SOCKETS else root / program.relative_to(root).parts[0]
     resolver = RESOLVER.resolve()
-    if resolver.exists() and _is_private(resolver):
+    if os.path.exists(resolver) and _is_private(resolver):
         yield resolver
 
 

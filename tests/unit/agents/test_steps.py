@@ -124,6 +124,28 @@ def test_a_part_of_a_message_that_nobody_knows_is_shown_as_it_is() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("event", "steps"),
+    [
+        ({"type": "rate_limit_event", "rate_limit_info": {"status": "allowed"}}, []),
+        ({"type": "rate_limit_event", "rate_limit_info": {"status": "rejected"}}, ["its limit: rejected"]),
+        ({"type": "system", "subtype": "status", "status": "compacting"}, ["compacting"]),
+        ({"type": "system", "subtype": "status", "status": None}, []),
+        ({"type": "tool_progress", "tool_name": "Bash"}, []),
+        ({"type": "stream_event", "event": {"type": "message_start"}}, []),
+    ],
+)
+def test_what_claude_tells_beside_its_work_is_short(event: dict[str, object], steps: list[str]) -> None:
+    found = steps_of(get_agent("claude-code").output, json.dumps(event))
+    assert found == tuple(Step(TOLD, text) for text in steps)
+
+
+def test_pieces_that_claude_was_asked_for_are_a_draft_of_the_message() -> None:
+    delta = {"type": "content_block_delta", "delta": {"type": "text_delta", "text": " so"}}
+    line = json.dumps({"type": "stream_event", "event": delta})
+    assert steps_of(get_agent("claude-code").output, line) == (Step(SAID, " so", Extent.DRAFT),)
+
+
 def test_what_a_tool_was_given_stands_with_its_names() -> None:
     given = {"content": "a\nb", "file_path": "x.py", "lines": [1, 2]}
     block = {"type": "tool_use", "name": "Write", "input": given}

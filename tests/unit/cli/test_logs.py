@@ -12,8 +12,10 @@ import time
 from pathlib import Path
 
 import pytest
+from click.shell_completion import ShellComplete
 from tests.unit.agents.captures import load
 
+from spec_kitty_orchestrator.cli.main import main
 from spec_kitty_orchestrator.errors import UsageError
 from spec_kitty_orchestrator.processes.identity import ProcessIdentity
 from spec_kitty_orchestrator.report.events import LaneChanged, RunEnded
@@ -72,8 +74,19 @@ def test_the_last_attempt_is_shown_with_who_when_and_what_came_of_it(done: Proje
         "",
         "           VERDICT: APPROVED",
         "",
-        "1 lines that say nothing new are left out (--raw shows them).",
+        "Lines left out that say nothing, or say it again: 1 (--raw shows them).",
     ]
+
+
+def test_the_readme_shows_what_it_prints(done: Project) -> None:
+    readme = (Path(__file__).parents[3] / "README.md").read_text(encoding="utf-8")
+    block = readme.partition("<!-- logs -->\n```\n")[2].partition("\n```")[0].splitlines()
+    log = done.root / ".kittify" / "logs" / RUN / "WP01-implementation-2.log"
+    log.write_bytes(CLAUDE)
+    lines = done.logs("WP01", "--role", "implementation").output.splitlines()
+    assert block[0] == "$ spec-kitty-orchestrator logs WP01"
+    assert block[4:] == lines[3:]
+    assert [line.split()[0] for line in block[1:3]] == [line.split()[0] for line in lines[:2]]
 
 
 def test_another_attempt_is_shown_by_its_role_and_number(done: Project) -> None:
@@ -110,13 +123,8 @@ def test_earlier_runs_are_found_by_their_id_and_their_mission(done: Project) -> 
     assert f"/{other}/" in done.logs("WP01").output
     assert f"/{later}/" in done.logs("WP01", "--mission", "01ABCDEF").output
     assert f"/{RUN}/" in done.logs("WP01", "--run", RUN).output
-    done.is_at_work(later)
-    assert f"/{later}/" in done.logs("WP01").output, "the last run is the one in the state file"
-    assert f"there are {later}, {other}, {RUN}" in refused(done, "WP01", "--run", "nope")
-    assert refused(done, "WP01", "--run", RUN, "--mission", "cafe-01XYZ").startswith(
-        f"no run {RUN} of mission cafe-01XYZ is recorded in "
-    )
-    assert "start one with: orchestrate" in refused(Project.make(_empty(done)), "WP01")
+    assert "no run nope has left events (there are: " in refused(done, "WP01", "--run", "nope")
+    assert "has left events (start one with: " in refused(Project.make(_empty(done)), "WP01")
 
 
 def _empty(project: Project) -> Path:
@@ -131,6 +139,14 @@ def test_a_log_that_is_gone_or_empty_is_told(done: Project) -> None:
     assert done.logs("WP01").output.endswith("\n\nIt has printed nothing.\n")
     log.unlink()
     assert refused(done, "WP01") == f"{log} is not there any more"
+
+
+def test_a_shell_completes_work_packages_and_missions(done: Project) -> None:
+    done.is_at_work(RUN)
+    shell = ShellComplete(main, {}, "spec-kitty-orchestrator", "_COMPLETE")
+    before = ["logs", "--repo-root", str(done.root)]
+    assert [each.value for each in shell.get_completions(before, "WP")] == ["WP01", "WP02"]
+    assert [each.value for each in shell.get_completions([*before, "--mission"], "")] == [MISSION]
 
 
 # In which form.

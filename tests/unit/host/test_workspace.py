@@ -326,6 +326,30 @@ def test_a_prompt_file_outside_of_the_repository_is_refused(said: ResolveWorkspa
         check_workspace(evolve(said, prompt_path="/etc/passwd"), tmp_path)
 
 
+@pytest.mark.parametrize(
+    "at",
+    [
+        *(".git/worktrees/m-lane-a/COMMIT_EDITMSG", ".git/worktrees/m-lane-a/logs/HEAD"),
+        *(".git/logs/refs/heads/kitty/mission-m-lane-b", ".git/refs/heads/kitty/mission-m-lane-b"),
+        *(".git/spec-kitty-locks/m.lock", "planning/m/status.json", "planning/m/notes"),
+    ],
+)
+def test_no_link_has_git_or_the_host_write_elsewhere(said: ResolveWorkspace, tmp_path: Path, at: str) -> None:
+    """Git opens its logs, and the message of a commit, by whatever is there; the host its files."""
+    found = check_workspace(said, tmp_path)
+    for folder in ("refs", "logs/refs"):
+        (tmp_path / ".git" / folder / "heads" / "kitty").mkdir(parents=True)
+    (tmp_path / "planning" / "m" / "spec.md").symlink_to("tasks/WP01.md")  # stays inside
+    (tmp_path / ".git" / "worktrees" / "m-lane-a" / "modules").mkdir()
+    (tmp_path / ".git" / "worktrees" / "m-lane-a" / "modules" / "link").symlink_to("/")
+    still_intact(found)
+    link = tmp_path / at
+    link.parent.mkdir(parents=True, exist_ok=True)
+    link.symlink_to(tmp_path / "home" / ".bashrc")
+    with pytest.raises(WorkspaceError, match=f"tampered with: {link} .*bashrc"):
+        still_intact(found)
+
+
 @pytest.mark.parametrize("linked", ["tasks/WP01.md", "tasks"])
 def test_no_link_chooses_what_is_opened_as_the_missions_folder(
     said: ResolveWorkspace, tmp_path: Path, linked: str

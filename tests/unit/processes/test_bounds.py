@@ -8,6 +8,7 @@ from spec_kitty_orchestrator.processes.bounds import (
     KEEPER_SECONDS,
     LEFTOVER_SECONDS,
     NOTICE_AT_STOP_SECONDS,
+    NOTICE_GRACE_SECONDS,
     SAVE_SECONDS,
     SETTLE_SECONDS,
     SWEEP_SECONDS,
@@ -23,6 +24,10 @@ def test_a_keeper_of_a_dead_run_may_ask_what_its_command_left_behind() -> None:
     assert KEEPER_OF_THE_DEAD_SECONDS > SETTLE_SECONDS + LEFTOVER_SECONDS
 
 
-def test_an_orderly_stop_may_take_a_lost_keeper_its_orphans_the_output_a_slow_disk_and_notices() -> None:
+def test_an_orderly_stop_may_take_a_lost_keeper_its_orphans_a_slow_disk_and_who_is_told() -> None:
     of_an_agent = KEEPER_SECONDS + SWEEP_SECONDS + DRAIN_SECONDS
     assert orderly_stop_seconds(10) == 10 + of_an_agent + SAVE_SECONDS + NOTICE_AT_STOP_SECONDS == 38
+
+
+def test_who_is_told_at_a_stop_has_more_than_the_grace_for_it() -> None:
+    assert NOTICE_AT_STOP_SECONDS > 2 * NOTICE_GRACE_SECONDS

@@ -42,6 +42,12 @@ HISTORY: list[events.Event] = [
     run_events.MissionMerged("main", "squash", "0123456789abcdef", True),
     run_events.AgentDropped("codex", "not logged in"),
     run_events.AgentParked("pi", 30.0, "rate_limit", "too many requests"),
+    run_events.RunPaused("2026-01-01T00:00:00+00:00"),
+    run_events.RunUnpaused(30.0),
+    run_events.EndOrdered(),
+    run_events.BudgetUsedUp("budget spent: 7.00 of 5.00 USD (max_cost_usd)"),
+    run_events.AgentsNeedAPerson({"pi": "not logged in"}),
+    run_events.WaitingForPeople(("  WP01 blocked: no agent is left", "  WP02 planned: waits for WP01")),
     events.WaitingForAgents("WP01", ("pi",), 30.0),
     events.VerdictGiven("WP01", "pi", "review/WP01/1-x", "changes_requested", "[bold] a.py:3", "0f" * 20),
     events.LaneChanged("WP02", "canceled", by_us=False),
@@ -165,8 +171,9 @@ def test_what_stays_of_a_board_is_a_row_for_each_work_package_the_news_and_the_s
     assert "codex is out for this run: not logged in" in last
     assert "agents have 10 s to end" in last
     assert last.splitlines()[-1] == "mission m-01 is not finished"
+    lines = [line[2:] for line in last.splitlines()]
     rows = {
-        wp_id: [line for line in last.splitlines() if wp_id in line][-1] for wp_id in ("WP01", "WP02", "WP03")
+        wp_id: [line for line in lines if line.startswith(wp_id)][-1] for wp_id in ("WP01", "WP02", "WP03")
     }
     assert "canceled" in rows["WP02"]
     assert "moved by someone else" in rows["WP02"]

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import itertools
+from typing import get_type_hints
 
 import pytest
+from attrs import fields
 from tests.collector import collector
 
 from spec_kitty_orchestrator.report.collector import Collector
@@ -19,7 +21,8 @@ from spec_kitty_orchestrator.report.events import (
     RunStarted,
     WpLeft,
 )
-from spec_kitty_orchestrator.report.traces import Traces
+from spec_kitty_orchestrator.report.schema import KINDS
+from spec_kitty_orchestrator.report.traces import TOLD, Traces
 
 ANYTHING: tuple[Event, ...] = (
     LaneChanged("WP01", "in_progress"),
@@ -93,3 +96,42 @@ def test_a_work_package_that_has_not_settled_ends_with_the_run() -> None:
     run, package = received.one("invoke_workflow"), received.one("work_package")
     assert run.started < package.started < package.ended < run.ended
     assert (package.failed, run.failed, run.told["error.type"]) == (False, True, "130")
+
+
+SPANS = {RunStarted, RunEnded, AttemptStarted, AttemptEnded, CommandEnded}
+NOTES = [kind for kind in KINDS.values() if kind not in {*SPANS, Notice}]
+
+
+@pytest.mark.parametrize("kind", NOTES)
+def test_of_each_kind_of_event_only_what_is_in_the_table_is_sent_and_the_sdk_can_send_it(
+    kind: type[Event],
+) -> None:
+    event = made(kind)
+    told: list[str] = []
+    with collector() as received:
+        traces = Traces(Collector(received.url, told.append), {}, {})
+        traces(RunStarted("run", "mission", "actor", {"WP01": "planned"}, False))
+        traces(event)
+        traces(RunEnded("finished", 0, ""))
+        traces.close()
+    ((name, facts),) = received.one("invoke_workflow").events
+    assert name == f"spec_kitty.{kind.__name__}"
+    assert {each.removeprefix("spec_kitty.") for each in facts} == {
+        field.name for field in fields(kind) if field.name in TOLD
+    }
+    assert (told, b"words" in b"".join(received.raw)) == ([], False)
+
+
+def made(kind: type[Event]) -> Event:
+    """An event of a kind, with words wherever a field is not in the table of what is told."""
+    values = {name: sample(name, str(hint)) for name, hint in get_type_hints(kind).items()}
+    return kind(**{name: values[name] for name in (field.name for field in fields(kind))})
+
+
+def sample(name: str, hint: str) -> object:
+    text = "known" if name in TOLD else "words"
+    if "Mapping" in hint:
+        return {"known": "words"}
+    if "tuple" in hint:
+        return (text,)
+    return text if "str" in hint else True if "bool" in hint else 7

@@ -29,6 +29,10 @@ refresh_seconds: 60
 max_log_mb: 100
 max_cost_usd: 12.5
 max_runtime_seconds: 3600
+wait_for_people: true
+allow_sleep: true
+on_attention: [[notify, --urgent]]
+on_finish: [[notify], [post, https://example.org]]
 otel: true
 agents:
   implementation: [claude-code, mine]
@@ -56,6 +60,7 @@ agents:
       usage_adds: true
       family: mine
       litter: [.mine/]
+      state: [~/.mine, /var/lib/mine]
 policy: {approval_mode: full_auto, sandbox_mode: none, network_mode: open}
 launcher: {use: local, slurm: {partition: batch, cpus: 2}, silence_seconds: 30}
 host: {binary: /opt/host/spec-kitty, timeout_seconds: 90}
@@ -97,6 +102,9 @@ def test_every_setting_can_stand_in_the_file(tmp_path: Path) -> None:
     assert (settings.max_cost_usd, settings.max_runtime_seconds) == (12.5, 3600.0)
     assert settings.agents.settings["mine"].max_cost_usd == 2.0
     assert settings.agents.custom["mine"].usage_adds
+    assert (settings.wait_for_people, settings.allow_sleep) == (True, True)
+    assert settings.on_attention == (("notify", "--urgent"),)
+    assert settings.on_finish == (("notify",), ("post", "https://example.org"))
 
 
 @pytest.mark.parametrize("text", ["", "# only a comment\n", "---\n", "agents: {}\n"])
@@ -152,10 +160,13 @@ WRONG = {
         "agents:\n  review:\n    - claude-code\n    - gemni\n",
         ["orchestrator.yaml:4:7: agents.review[1]: unknown agent 'gemni'; did you mean 'gemini'?"],
     ),
-    "an unknown key": ("agnets: {}\n", ["orchestrator.yaml:1:1: agnets: unknown key"]),
+    "an unknown key": (
+        "agnets: {}\n",
+        ["orchestrator.yaml:1:1: agnets: unknown key; did you mean 'agents'?"],
+    ),
     "an unknown key further down": (
         "host:\n  binry: x\n",
-        ["orchestrator.yaml:2:3: host.binry: unknown key"],
+        ["orchestrator.yaml:2:3: host.binry: unknown key; did you mean 'binary'?"],
     ),
     "a wrong type": (
         "max_concurrent_wps: four\n",
@@ -163,7 +174,10 @@ WRONG = {
     ),
     "a string for a list": (
         "agents:\n  review: codex\n",
-        ["orchestrator.yaml:2:3: agents.review: expected a list, got a string ('codex')"],
+        [
+            "orchestrator.yaml:2:3: agents.review: expected a list, got a string ('codex'); for example "
+            "review: [codex, claude-code]"
+        ],
     ),
     "out of range": (
         "max_concurrent_wps: 0\n",
@@ -261,12 +275,19 @@ WRONG = {
             for agent, place in (("codex", "4:7"), ("mine", "5:12"))
         ],
     ),
+    "a place of an agent's own that is none": (
+        "agents: {custom: {mine: {command: {review: [mine]}, state: [.mine, ~/.mine]}}}\n",
+        [
+            "orchestrator.yaml:1:61: agents.custom.mine.state[0]: expected an absolute path, or one that "
+            "begins with ~/, without .."
+        ],
+    ),
     "walls that nobody knows": (
         "sandbox: {use: docker}\nagents: {settings: {codex: {sandbox: strong}}}\n",
         [
-            "orchestrator.yaml:1:11: sandbox.use: expected one of off, bwrap, srt, got a string ('docker')",
             "orchestrator.yaml:2:29: agents.settings.codex.sandbox: expected one of off, bwrap, srt, got a "
             "string ('strong')",
+            "orchestrator.yaml:1:11: sandbox.use: expected one of off, bwrap, srt, got a string ('docker')",
         ],
     ),
     "paths and domains that no wall can take": (

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import socket
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from attrs import evolve
 
 from spec_kitty_orchestrator.agents import all_agent_ids, get_agent
 from spec_kitty_orchestrator.agents.agent import Agent
+from spec_kitty_orchestrator.agents.custom import CustomAgent, as_spec
 from spec_kitty_orchestrator.agents.enforced import enforced_modes
 from spec_kitty_orchestrator.agents.spec import AgentSettings, Role, Wall
+from spec_kitty_orchestrator.agents.transcript import Transcript
+from spec_kitty_orchestrator.errors import UsageError
 from spec_kitty_orchestrator.host.workspace import Workspace
 from spec_kitty_orchestrator.processes.ending import EndedBy, Ending
 from spec_kitty_orchestrator.processes.starting import CommandNotStarted
@@ -23,6 +29,7 @@ from spec_kitty_orchestrator.walls.around import Walls, not_put_up
 from spec_kitty_orchestrator.walls.bwrap import bwrap_prefix
 from spec_kitty_orchestrator.walls.enclosure import Enclosure, Occupant, enclose, unusable
 from spec_kitty_orchestrator.walls.srt import srt_prefix, srt_settings
+from spec_kitty_orchestrator.walls.trial import check_walls
 
 BUILD, REVIEW = Role.IMPLEMENTATION, Role.REVIEW
 MADE = ("project/.worktrees/lane", "project/plans/m/tasks", "home/.ssh", "attempt", "bin")
@@ -110,6 +117,15 @@ def test_a_cli_keeps_its_own_where_its_variables_say(
     assert folder in names(place, enclosed(inside, place).writable)
 
 
+@pytest.mark.parametrize("role", Role)
+def test_a_users_own_agent_keeps_its_own_where_the_settings_say(place: Path, role: Role) -> None:
+    (place / "home" / ".mine").mkdir()
+    mine = as_spec("mine", CustomAgent({BUILD: ("mine",)}, state=("~/.mine", str(place / "bin"))))
+    inside = occupant(place, role=role)
+    inside = evolve(inside, agent=evolve(inside.agent, spec=mine))
+    assert {"home/.mine", "bin"} <= names(place, enclosed(inside, place).writable)
+
+
 def test_every_agent_of_the_catalogue_says_where_it_keeps_its_own() -> None:
     assert [agent_id for agent_id in all_agent_ids() if not get_agent(agent_id).home.places] == []
 
@@ -122,6 +138,99 @@ def test_what_lies_in_a_private_folder_and_is_needed_is_shown(
     (place / "resolv.conf").symlink_to(place / "stub")
     found = enclosed(occupant(place), place)
     assert names(place, found.shown) == {"bin", "home", "project", "stub"}
+
+
+def test_of_where_sockets_lie_only_a_program_is_shown(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Such as /run/user/1000, where fnm puts what is on PATH: beside the session bus."""
+    monkeypatch.setattr(walls_enclosure, "PRIVATE", (place,))
+    monkeypatch.setattr(walls_enclosure, "SOCKETS", place)
+    (place / "user" / "1000" / "fnm").mkdir(parents=True)
+    found = enclosed(occupant(place, PATH=str(place / "user" / "1000" / "fnm")), place)
+    assert names(place, found.shown) == {"bin/claude", "home", "project", "user/1000/fnm"}
+
+
+def test_a_home_folder_that_is_a_link_into_a_private_folder_is_shown(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(walls_enclosure, "PRIVATE", (place / "private",))
+    (place / "private" / "me").mkdir(parents=True)
+    (place / "me").symlink_to(place / "private" / "me")
+    assert names(place, enclosed(occupant(place, HOME=str(place / "me")), place).shown) == {"private/me"}
+
+
+def test_what_may_not_even_be_looked_at_is_no_trouble(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`Path.exists` raises PermissionError there; `os.path.exists` says no."""
+    look = os.stat
+
+    def refuse(path: str | Path, *args: Any, **rest: Any) -> os.stat_result:
+        if isinstance(path, (str, Path)) and "secret" in str(path):
+            raise PermissionError(errno.EACCES, "no", str(path))
+        return look(path, *args, **rest)
+
+    monkeypatch.setattr(os, "stat", refuse)
+    hidden = ("/secret/.ssh", "~/.ssh")
+    assert names(place, enclosed(occupant(place), place, hidden=hidden).hidden_folders) == {"home/.ssh"}
+    sandbox = SandboxSettings(Wall.BWRAP, ("/secret/cache",), hidden)
+    assert [*unusable(occupant(place), sandbox, place / "project")] == [
+        "sandbox.writable: /secret/cache is no folder here; make it, or take it out"
+    ]
+
+
+def test_a_place_that_a_variable_names_from_the_workspace_on(place: Path) -> None:
+    inside = occupant(place, CLAUDE_CONFIG_DIR=".own")
+    assert inside.places == [inside.workspace.path / ".own"]
+
+
+@pytest.mark.parametrize(
+    ("writable", "variables", "complaint"),
+    [
+        (("~/",), {}, "sandbox.writable: ~/ holds {}/home; name a folder in it"),
+        (("{}/project",), {}, "sandbox.writable: {}/project holds {}/project; name a folder in it"),
+        (("/",), {}, "sandbox.writable: / holds {}/project; name a folder in it"),
+        (("{}/link",), {}, "sandbox.writable: {}/link holds {}/project; name a folder in it"),
+        (
+            ("{}/project/.git/refs",),
+            {},
+            "sandbox.writable: {}/project/.git/refs lies in {}/project/.git, of which an agent gets what it "
+            "needs; name another folder",
+        ),
+        (
+            ("{}/project/.worktrees",),
+            {},
+            "sandbox.writable: {}/project/.worktrees lies in {}/project/.worktrees, of which an agent gets "
+            "what it needs; name another folder",
+        ),
+        (
+            (),
+            {"CLAUDE_CONFIG_DIR": "{}/home"},
+            "claude-code keeps its own in {}/home, which holds {}/home; name a folder in it",
+        ),
+        (
+            ("~/.cache",),
+            {"CLAUDE_CONFIG_DIR": "{}/home/.cache/claude"},
+            "sandbox.writable: ~/.cache holds {}/home/.cache/claude, where claude-code keeps its own; name "
+            "other folders in it",
+        ),
+        (
+            ("~/.cache", "~/.cache/pip"),
+            {},
+            "sandbox.writable: ~/.cache holds {}/home/.cache/pip, which is named, too; name other folders "
+            "in it",
+        ),
+        (("~/.cache/pip", "~/.npm", "{}/project/build"), {}, None),
+    ],
+)
+def test_nothing_is_opened_with_what_a_wall_protects_or_that_an_agent_could_exchange(
+    place: Path, writable: tuple[str, ...], variables: dict[str, str], complaint: str | None
+) -> None:
+    for folder in ("home/.cache/pip", "home/.npm", "project/build"):
+        (place / folder).mkdir(parents=True)
+    (place / "link").symlink_to(place)
+    at = str(place)
+    inside = occupant(place, **{name: value.replace("{}", at) for name, value in variables.items()})
+    sandbox = SandboxSettings(Wall.BWRAP, tuple(each.replace("{}", at) for each in writable), ())
+    wrong = [*unusable(inside, sandbox, place / "project")]
+    assert complaint.replace("{}", at) in wrong if complaint else wrong == []
 
 
 def test_a_key_agent_elsewhere_than_in_a_private_folder_is_hidden(
@@ -197,6 +306,12 @@ def test_the_command_line_and_the_settings_of_srt() -> None:
     }
 
 
+async def test_an_agent_that_would_do_nothing_there_is_not_put_behind_srt(place: Path) -> None:
+    agent = Agent(get_agent("codex"), place / "bin" / "claude", AgentSettings(sandbox=Wall.SRT))
+    with pytest.raises(UsageError, match="codex does nothing inside srt"):
+        await check_walls(Walls(SandboxSettings(), place / "project"), {"codex": agent}, {"PATH": ""})
+
+
 LIFTED = ("-c", "sandbox_mode=danger-full-access")
 
 
@@ -258,4 +373,7 @@ def test_a_wall_that_is_gone_is_no_fault_of_the_agents(place: Path) -> None:
 def test_what_bwrap_itself_complains_of_is_told_from_what_an_agent_says(
     code: int, said: str, complaint: str
 ) -> None:
-    assert not_put_up(Ending(code, None, EndedBy.EXITED, (), 0.1), said) == complaint
+    ending = Ending(code, None, EndedBy.EXITED, (), 0.1)
+    assert not_put_up(ending, Transcript(stderr=said)) == complaint
+    for more in (Transcript("text", stderr=said), Transcript(session_id="1", stderr=said)):
+        assert not not_put_up(ending, more)  # an agent's own bwrap

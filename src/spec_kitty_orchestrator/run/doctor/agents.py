@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from ...agents import all_agent_ids
 from ...agents.agent import Agent
 from ...agents.enforced import enforced_modes
 from ...agents.probe import Found as Probed
@@ -17,8 +18,6 @@ from ...settings.cast import parts
 from ...settings.values import AgentChoice
 from ..opening import check_part
 from .findings import Case, Finding, Found, problem, warning
-
-SEE_AGENTS = "name another one in orchestrator.yaml; what is installed shows: spec-kitty-orchestrator agents"
 
 
 async def enough(case: Case) -> Found:
@@ -37,38 +36,46 @@ async def enough(case: Case) -> Found:
 
 
 async def each(case: Case) -> Found:
-    """Every agent that is named: program, version beside the one that was measured, signed in or not."""
-    specs = {agent.spec.agent_id: agent for agent in case.agents.values()}
-    probed = await probe_all(tuple(agent.spec for agent in specs.values()), case.environ)
-    found: list[Finding] = []
-    for one in probed:
-        agent = specs[one.spec.agent_id]
+    """Every agent that is named: program, version beside the one that was measured, signed in or not.
+
+    One of the user's own is not run: nobody knows what it does when it is asked for its version.
+    """
+    named = {agent.spec.agent_id: agent for agent in case.agents.values()}
+    known = tuple(agent.spec for agent_id, agent in named.items() if agent_id in all_agent_ids())
+    found = [_own(agent) for agent_id, agent in named.items() if agent_id not in all_agent_ids()]
+    for one in await probe_all(known, case.environ):
+        agent = named[one.spec.agent_id]
         found.append(_installed(one))
         if one.binary is not None:
             found += await _signed_in(agent, one.binary, case)
     return found
 
 
+def _own(agent: Agent) -> Finding:
+    what, program = agent.spec.agent_id, agent.spec.binaries[0]
+    if agent.program is None:
+        return warning(
+            what, f"{program} is not on PATH", "mend its command in orchestrator.yaml (agents.custom)"
+        )
+    return Finding(what, f"{agent.program}, of your own")
+
+
 def _installed(found: Probed) -> Finding:
     spec = found.spec
     if found.binary is None:
-        setting_up = SETTING_UP.get(spec.agent_id)
-        remedy = setting_up.install if setting_up is not None else SEE_AGENTS
-        return warning(spec.agent_id, f"not installed: no {' or '.join(spec.binaries)} on PATH", remedy)
+        told = f"not installed: no {' or '.join(spec.binaries)} on PATH"
+        return warning(spec.agent_id, told, SETTING_UP[spec.agent_id].install)
     named = f"{found.version or 'a version that it does not tell'}, {found.binary}"
     if found.age is Age.OLDER:
-        setting_up = SETTING_UP.get(spec.agent_id)
         told = f"{named}; older than {spec.verified}, which is verified"
-        return warning(spec.agent_id, told, setting_up.install if setting_up is not None else SEE_AGENTS)
+        return warning(spec.agent_id, told, SETTING_UP[spec.agent_id].install)
     newer = f"; newer than {spec.verified}, which is verified" if found.age is Age.NEWER else ""
     return Finding(spec.agent_id, named + newer)
 
 
 async def _signed_in(agent: Agent, binary: Path, case: Case) -> Found:
     """Asked without cost: a variable, what the CLI says of itself, a file of its own."""
-    setting_up = SETTING_UP.get(agent.spec.agent_id)
-    if setting_up is None:  # an agent of the user's own
-        return []
+    setting_up = SETTING_UP[agent.spec.agent_id]
     what, environ = f"{agent.spec.agent_id} signed in", {**case.environ, **agent.settings.env}
     if given := next((name for name in setting_up.variables if environ.get(name)), ""):
         return [Finding(what, f"by {given}")]
@@ -78,7 +85,7 @@ async def _signed_in(agent: Agent, binary: Path, case: Case) -> Found:
         if status == 0:
             return [Finding(what, f"says {asked}")]
         if status == 1:
-            told = f"no, says {asked}; right all the same where it has a provider of its own"
+            told = f"it is not, says {asked} (no trouble where it has a provider of your own)"
             return [warning(what, told, setting_up.sign_in)]
         return [warning(what, f"{asked} does not tell", f"see for yourself: {asked}")]
     home = Path(environ.get("HOME") or Path.home())

@@ -50,7 +50,7 @@ async def _mission(endpoint: HostEndpoint, contract: str, name: str) -> Found:
         return [problem(what, lost)]
     lanes = [each.lane.value for each in state.work_packages]
     told = ", ".join(f"{lanes.count(lane)} {lane}" for lane in dict.fromkeys(lanes))
-    found = [Finding(what, f"{len(lanes)} work packages: {told}")]
+    found = [Finding(what, f"work packages: {told}")]
     if lacking := shortcoming(contract, state):
         return [*found, warning(f"topology of {name}", lacking, PLAN_ANEW)]
     return found

@@ -62,10 +62,10 @@ async def worktrees(case: Case) -> Found:
 def _no_worktrees(root: Path) -> Iterator[Finding]:
     for folder in sorted((root / WORKTREES).glob("*")):
         if folder.is_dir() and (why := _flaw(root, folder)):
-            quoted = shlex.quote(str(folder))
             what = f"{WORKTREES}/{folder.name} {why}"
             found = f"{what}: the host takes it for a worktree, and an agent would commit elsewhere"
-            remedy = f"save what is worth keeping, then: rm -rf {quoted}; git worktree prune"
+            away = root.parent / f"{folder.name}.moved"
+            remedy = f"mv {shlex.quote(str(folder))} {shlex.quote(str(away))}; git worktree prune"
             yield error("worktrees", found, remedy)
 
 

@@ -51,11 +51,8 @@ def _branch(case: Case, checked_out: str, main_branch: str) -> Finding:
     protected = protected_branches(case.root, main_branch)
     if checked_out not in protected or case.environ.get(HATCH, "").lower() in ("1", "true", "yes"):
         return Finding("branch", checked_out)
-    found = f"{checked_out} is protected: the host plans no mission on it, and commits nothing there itself"
-    remedy = (
-        f"git switch the branch that the mission was planned on; or unprotect it in {KITTIFY}/config.yaml"
-    )
-    return warning("branch", found, f"{remedy}: protection: {{protected_branches: []}}")
+    found = f"{checked_out} is protected: the host plans no mission on it, and runs none of another branch"
+    return warning("branch", found, "git switch BRANCH, the one that the mission was planned on")
 
 
 def protected_branches(root: Path, main_branch: str) -> tuple[str, ...]:
