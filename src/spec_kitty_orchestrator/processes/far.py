@@ -178,7 +178,9 @@ class FarKeeper:
         self._let_go()
         hurried = self._command.kill_now.is_set()
         seconds = HURRIED_CLEANUP_SECONDS if hurried else CLEANUP_SECONDS
-        trouble = await end_job(self._far.job, self._command.env, seconds)
+        await self._look()
+        is_told = self._report.is_conclusive
+        trouble = await end_job(self._far.job, self._command.env, seconds, once=is_told)
         until = trio.current_time() + REPORT_SECONDS
         await self._look()
         while self._report.is_expected and trio.current_time() < until:

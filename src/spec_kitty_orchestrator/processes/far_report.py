@@ -93,7 +93,8 @@ def _what_is_left(told: FarReport, job: FarJob, trouble: str) -> str:
     if told.left:
         return f"{', '.join(told.left)} on {told.here}"
     if told.is_conclusive:
-        return ""
+        held = trouble and job.kind is LauncherKind.SLURM
+        return f"{job}: it has ended, and may still hold its place ({trouble})" if held else ""
     if trouble:
         return f"{job}: nobody knows whether it has ended ({trouble})"
     if told.here and job.kind is LauncherKind.COMMAND and not job.cleanup:

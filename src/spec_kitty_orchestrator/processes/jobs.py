@@ -36,27 +36,37 @@ class Told:
         return lines[-1] if lines else f"exit status {self.status}"
 
 
-async def end_job(job: FarJob, environ: Mapping[str, str], seconds: float = CLEANUP_SECONDS) -> str:
+async def end_job(
+    job: FarJob, environ: Mapping[str, str], seconds: float = CLEANUP_SECONDS, *, once: bool = False
+) -> str:
     """Ends what is left of a job and makes sure that it is gone; asks until it is, or time is up.
+
+    Args:
+        once: all of it is known to be gone already; a command of the user's is then asked once.
 
     Returns why nobody knows whether it is; empty when it is gone, or when there is nothing to ask.
     """
-    said = "no answer"
+    said, pause = "no answer", FIRST_PAUSE_SECONDS
+    environ = launcher_environ(job.kind, environ)
     with trio.move_on_after(seconds):
-        if job.kind is not LauncherKind.SLURM:
-            answer = await _ask(job.cleanup, environ) if job.cleanup else Told(0)
-            return "" if answer.status == 0 else f"`{shlex.join(job.cleanup)}`: {answer.words}"
-        pause = FIRST_PAUSE_SECONDS
-        environ = launcher_environ(job.kind, environ)
-        while True:
-            await _ask(("scancel", "-Q", f"--name={job.name}"), environ)
-            listed = await _ask(("squeue", "-h", f"--name={job.name}", "-o", "%i %T %N"), environ)
-            if listed.status == 0 and not listed.stdout.strip():
-                return ""
-            said = f"squeue: {listed.words}"
-            await trio.sleep(pause)
+        while said:
+            said = await (_cancelled if job.kind is LauncherKind.SLURM else _cleaned_up)(job, environ)
+            if once and job.kind is not LauncherKind.SLURM:
+                break
+            await trio.sleep(pause if said else 0)
             pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
     return said
+
+
+async def _cancelled(job: FarJob, environ: Mapping[str, str]) -> str:
+    await _ask(("scancel", "-Q", f"--name={job.name}"), environ)
+    listed = await _ask(("squeue", "-h", f"--name={job.name}", "-o", "%i %T %N"), environ)
+    return "" if listed.status == 0 and not listed.stdout.strip() else f"squeue: {listed.words}"
+
+
+async def _cleaned_up(job: FarJob, environ: Mapping[str, str]) -> str:
+    done = await _ask(job.cleanup, environ) if job.cleanup else Told(0)
+    return "" if done.status == 0 else f"`{shlex.join(job.cleanup)}`: {done.words}"
 
 
 async def why_not_launchable(launcher: Launcher, environ: Mapping[str, str]) -> str:
