@@ -8,6 +8,7 @@ import signal
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import psutil
@@ -17,13 +18,25 @@ from tests.process.conftest import empty_afterwards, make_independent
 from tests.process.stage import Stage, eventually
 
 from spec_kitty_orchestrator.demo.project import Project
+from spec_kitty_orchestrator.settings.reading import read_yaml
 
-RUN = ["podman", "run", "--rm", "-i", "--name", "$name", "--network=host"]
-AS_HERE = ["--ulimit=nofile=4096:4096", "--ulimit=nproc=32768:32768", "--env-host"]
+README = Path(__file__).parents[2] / "README.md"
+
+AS_HERE = ["--ulimit=nofile=4096:4096", "--ulimit=nproc=32768:32768"]
 """What a root without all rights needs."""
 ROOT = ["--rootfs", "/:O"]
 """The machine's own files, below a layer that is thrown away: a container without an image."""
-CLEANUP = ["podman", "rm", "-f", "-t", "0", "--ignore", "$name"]
+
+
+def example(folder: Path, more: list[str]) -> dict[str, Any]:
+    """The README's launcher, with a folder for its home, no image, and what this machine needs."""
+    text = README.read_text(encoding="utf-8").split("<!-- podman -->\n```yaml\n")[1].split("```")[0]
+    launcher: dict[str, Any] = read_yaml(text).plain["launcher"]
+    *prefix, image = launcher["command"]["prefix"]
+    assert (prefix[:2], image) == (["podman", "run"], "my-image")
+    home = [word.replace("/home/me", str(folder)) for word in prefix[2:]]
+    launcher["command"]["prefix"] = ["podman", "run", *more, *home, *ROOT]
+    return launcher
 
 
 def runtime() -> list[str]:
@@ -33,15 +46,15 @@ def runtime() -> list[str]:
 
 @pytest.fixture(scope="module")
 def podman() -> list[str]:
-    """A command line up to the volumes, on a machine where a container can be run."""
+    """The options that a container needs on this machine, if one can be run."""
     if shutil.which("podman") is None:
         pytest.skip("not installed: podman (apt-get install podman runc)")
-    argv = [*RUN, *runtime(), *AS_HERE]
-    probe = [word.replace("$name", "sko-probe") for word in (*argv, *ROOT, "true")]
+    more = [*runtime(), *AS_HERE]
+    probe = ["podman", "run", "--rm", *more, *ROOT, "true"]
     tried = subprocess.run(probe, stdin=subprocess.DEVNULL, capture_output=True, check=False)
     if tried.returncode:
         pytest.skip(f"podman runs no container here: {tried.stderr.decode(errors='replace')[-200:]}")
-    return argv
+    return more
 
 
 @pytest.fixture(scope="module")
@@ -59,12 +72,6 @@ def stage(enter: Callable[[Project], Any], two: Project, trace: Any, podman: lis
         yield stage
 
 
-def in_containers(stage: Stage, podman: list[str]) -> dict[str, Any]:
-    folder = stage.arena.folder  # what the scripted agents write beside the repository
-    volumes = ["-v", "$repository:$repository", "-v", f"{folder}:{folder}"]
-    return {"use": "command", "command": {"prefix": [*podman, *volumes, *ROOT], "cleanup": CLEANUP}}
-
-
 def containers() -> list[str]:
     done = subprocess.run(
         ["podman", "ps", "-a", "--format", "{{.Names}}"], capture_output=True, text=True, check=True
@@ -73,7 +80,7 @@ def containers() -> list[str]:
 
 
 def test_a_mission_is_done_in_containers(stage: Stage, podman: list[str]) -> None:
-    stage.cast(launcher=in_containers(stage, podman))
+    stage.cast(launcher=example(stage.arena.folder, podman))
     done = stage.run(*stage.orchestrate_command[3:])
     assert done.returncode == 0, done.text
     assert "runs on " in done.stdout
@@ -81,7 +88,7 @@ def test_a_mission_is_done_in_containers(stage: Stage, podman: list[str]) -> Non
 
 
 def test_nothing_is_left_when_all_here_is_killed_and_resume_goes_on(stage: Stage, podman: list[str]) -> None:
-    stage.cast(["nameless_grandchild"], launcher=in_containers(stage, podman), max_concurrent_wps=1)
+    stage.cast(["nameless_grandchild"], launcher=example(stage.arena.folder, podman), max_concurrent_wps=1)
     stage.start()
     stage.await_ready(1)
     (job,) = stage.state().far_jobs()
@@ -94,7 +101,7 @@ def test_nothing_is_left_when_all_here_is_killed_and_resume_goes_on(stage: Stage
             os.kill(pid, signal.SIGKILL)
     stage.finish()
     assert eventually(lambda: not [found for found in stage.left() if "agents.py" in found])
-    stage.cast(launcher=in_containers(stage, podman))
+    stage.cast(launcher=example(stage.arena.folder, podman))
     done = stage.run("resume")
     assert done.returncode == 0, done.text
     assert containers() == []
