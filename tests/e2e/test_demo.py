@@ -5,9 +5,22 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from tests.collector import collector
+
+GOLDEN = Path(__file__).with_name("golden")
+CHANGES = {
+    r"\d{8}-\d{6}-[0-9a-f]{4}": "YYYYMMDD-HHMMSS-0000",
+    r"tally-01[0-9A-Z]{6}": "tally-01XXXXXX",
+    r"\b[0-9a-f]{40}\b": "f" * 40,
+    r"\b[0-9a-f]{12}\b": "f" * 12,
+    r"\d{4}-\d\d-\d\dT[\d:.]+\+00:00": "TIME",
+    r"\d{4}-\d\d-\d\d \d\d:\d\d": "YYYY-MM-DD HH:MM",
+    r'"seconds": [\d.]+': '"seconds": 0.0',
+    r'"process": \d+': '"process": 1',
+}
 
 pytestmark = pytest.mark.e2e
 
@@ -32,11 +45,23 @@ def test_the_demo_builds_a_program_that_was_sent_back_once_and_shows_it_at_work(
     again = subprocess.run(tally, cwd=root, capture_output=True, text=True, check=True)
     assert again.stdout in done.stdout
     assert trace.survivors() == []
+    for name, flags in (("status.txt", ()), ("status-live.txt", ("--live",)), ("status.json", ("--json",))):
+        argv = [sys.executable, "-m", "spec_kitty_orchestrator", "status", *flags]
+        shown = subprocess.run(argv, cwd=root, env=environ, capture_output=True, text=True, check=True)
+        assert shown.stderr == ""
+        assert without_what_changes(shown.stdout) == (GOLDEN / name).read_text(encoding="utf-8")
     # The project is left clean, but for the run's own state; kitty-specs/ is the host's affair.
     status = ["git", "status", "--short"]
     dirty = subprocess.run(status, cwd=root, env=environ, capture_output=True, text=True, check=True).stdout
     others = ("kitty-specs/", ".kittify/orchestrator-run-state.json")
     assert [line for line in dirty.splitlines() if not line[3:].startswith(others)] == []
+
+
+def without_what_changes(text):
+    """Of one run and the next: ids, commits, times, and what took how long."""
+    for pattern, word in CHANGES.items():
+        text = re.sub(pattern, word, text)
+    return text
 
 
 def shows_each_attempt_in_its_work_package(received):

@@ -14,6 +14,7 @@ NEWS_SHOWN = 4
 """Lines that are kept for what concerns no single row, if there are so many and there is room."""
 LINES_FOR_NEWS = 6
 """One line in so many of a low terminal."""
+USUAL_STATES = ("running", "finished")
 LONGEST_LANE = len("in_progress")
 MOST_NOW = 36
 """Columns of a wide terminal; two agents' names, or an agent's with its model."""
@@ -122,7 +123,8 @@ def _fit(line: Text, width: int, plain: bool) -> Text:
 def _head(picture: Picture, width: int) -> Iterator[Text]:
     title = Text(picture.title, "bold")
     title.truncate(max(width - len(picture.state) - len(GAP), 0), overflow="ellipsis", pad=True)
-    yield title + GAP + Text(picture.state, "bold")
+    is_usual = picture.state in USUAL_STATES
+    yield title + GAP + Text(picture.state, "bold" if is_usual else "bold yellow")
     yield bar(picture.counts, width)
     yield from (Text(line) for line in packed(picture.facts, width))
     yield from (Text(f"resting: {line}", "yellow") for line in packed(picture.resting, width - 9))

@@ -48,8 +48,11 @@ def picture_of(story: Story, now: float, overhear: Overhear, news: tuple[str, ..
 
 
 def _state(story: Story) -> str:
-    start = story.start
-    return "" if start is None else "running" if start.ended is None else start.status
+    if (start := story.start) is None or start.ended is not None:
+        return "" if start is None else start.status
+    if story.paused_since is not None:
+        return "PAUSED"
+    return story.ending or ("waits for people" if story.people else "running")
 
 
 def _facts(story: Story, now: float) -> list[str]:
@@ -141,6 +144,7 @@ def _waiting(wp: WpStory, span: Span, now: float) -> tuple[Need, str]:
         Phase.LANE: (Need.WAITS, "waits for its lane"),
         Phase.AGENTS: (Need.WAITS, f"waits for {', '.join(span.who)}"),
         Phase.PAUSE: (Need.WAITS, f"{', '.join(span.who)} again in {left}"),
+        Phase.HELD: (Need.IDLE, "is held by the pause"),
         Phase.PUT_OFF: (Need.WAITS, f"tried again in {left}"),
     }
     return words.get(span.phase, (Need.AT_WORK, AT_THE_HOST.get(wp.lane, "at the host")))

@@ -84,6 +84,10 @@ ROWS = {
         [*BEGUN, e.RetryPlanned("WP01", "implementation", "pi", 75.0, "crashed")],
         Row("WP01", "in_progress", Need.WAITS, "pi again in 0:15", time="1:00", said="crashed"),
     ),
+    "the run is paused": (
+        [r.RunPaused("2026-01-01T00:00:00+00:00")],
+        Row("WP01", "planned", Need.IDLE, "is held by the pause"),
+    ),
     "put off": (
         [*BEGUN, e.WpPutOff("WP01", "the host broke down", 62.0)],
         Row(
@@ -161,3 +165,11 @@ def test_the_estimate_comes_with_the_third_that_is_through() -> None:
     assert picture_of(story, 360.0, lambda _: "").facts[-1] == "about 4 min left"
     story.take(360.0, e.LaneChanged("WP05", "blocked"))
     assert picture_of(story, 360.0, lambda _: "").facts[-1] == "about 2 min left"
+
+
+def test_the_head_says_why_nothing_new_begins_for_as_long_as_that_is_so() -> None:
+    paused, goes_on = r.RunPaused("2026-01-01T00:00:00+00:00"), r.RunUnpaused(5.0)
+    assert [told().state, told(paused).state, told(paused, goes_on).state] == ["running", "PAUSED", "running"]
+    assert [told(r.EndOrdered()).state, told(r.BudgetUsedUp("9 USD")).state] == ["ending", "budget used up"]
+    waits, moved = r.WaitingForPeople(("WP01 blocked",)), e.LaneChanged("WP01", "planned", by_us=False)
+    assert [told(waits).state, told(waits, moved).state] == ["waits for people", "running"]
