@@ -82,7 +82,7 @@ def _source(origin: str | None) -> str:
 
 
 def _lines(found: list[Shown]) -> list[str]:
-    from ..settings.template import as_yaml
+    from ..settings.inline import as_yaml
 
     told = [f"{'.'.join(map(str, each.path))}: {as_yaml(each.value)}" for each in found]
     width = max(len(line) for line in told if len(line) <= WIDEST)

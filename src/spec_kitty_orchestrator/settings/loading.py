@@ -15,6 +15,7 @@ from attrs import field, frozen
 from ..converter import Problem, Unreadable, read
 from ..errors import ConfigError
 from .checks import problems_of
+from .hints import explained
 from .reading import KeyPath, NotPlain, Place, place_in, read_yaml, unfit_for_a_command
 from .values import Flags, Settings
 
@@ -58,7 +59,8 @@ class _Sources:
         return _in_file(self.file, next((self.places[each] for each in above if each in self.places), (0, 0)))
 
     def error(self, problems: list[Problem]) -> ConfigError:
-        lines = [_one_line(f"{self.where(problem.path)}: {problem.at('')}") for problem in problems]
+        told = ((self.where(problem.path), explained(problem)) for problem in problems)
+        lines = [_one_line(f"{where}: {problem.at('')}") for where, problem in told]
         if len(lines) > MOST_LINES:
             lines[MOST_LINES:] = [f"{self.file.name}: and {len(lines) - MOST_LINES} problems more"]
         return ConfigError("\n".join(lines))

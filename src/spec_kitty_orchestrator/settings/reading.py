@@ -27,6 +27,7 @@ MOST_DEEP = 32
 MOST_VALUES = 20_000
 """With what aliases repeat: a few lines of them can stand for billions."""
 
+TAB = repr("\t")
 TOO_DEEP = "nested too deeply"
 LARGEST_NUMBER = 2**63
 
@@ -92,6 +93,8 @@ def _located(problem: Exception, text: str) -> NotPlain:
         mark, what = problem.problem_mark, str(problem.problem or problem.context)
         if what.startswith("but "):
             what = f"{problem.context}, {what}"
+        if TAB in what:
+            what = f"{what} (indent with blanks, not with tabs)"
         return NotPlain(f"not YAML: {what}", (mark.line, mark.column))
     if isinstance(problem, ReaderError):
         what = f"not YAML: the character #x{problem.character:04x} may not stand here"

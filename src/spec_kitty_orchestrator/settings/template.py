@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
-import re
 import textwrap
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 
 from ..converter import unstructure
+from .inline import as_yaml
 from .keys import ANY, NAMES_SHOWN, Key, keys_of
 from .values import Settings
 
@@ -21,28 +20,11 @@ to change it. SK_ORCH_* variables outrank this file, and flags outrank both. Loo
 spec-kitty-orchestrator config show
 """
 
-_PLAIN = re.compile(r"[A-Za-z][\w./-]*(:[\w./-]+)*( [\w./-]+)*")
-_WORDS_OF_YAML = {"null", "true", "false", "yes", "no", "on", "off", "y", "n"}
-
 
 def template() -> str:
     """The file's text."""
     blocks = ["".join(f"# {line}\n" for line in HEAD.splitlines()), *_section(Settings, "")]
     return "\n".join(blocks)
-
-
-def as_yaml(value: object) -> str:
-    """A plain value on one line."""
-    if isinstance(value, str):
-        is_plain = _PLAIN.fullmatch(value) and value.lower() not in _WORDS_OF_YAML
-        return value if is_plain else json.dumps(value, ensure_ascii=False)
-    if isinstance(value, Mapping):
-        return "{" + ", ".join(f"{as_yaml(name)}: {as_yaml(each)}" for name, each in value.items()) + "}"
-    if isinstance(value, Sequence):
-        return "[" + ", ".join(map(as_yaml, value)) + "]"
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
-    return json.dumps(value)
 
 
 def _section(cls: type, indent: str, above: tuple[str, ...] = ()) -> Iterator[str]:

@@ -60,6 +60,7 @@ agents:
       usage_adds: true
       family: mine
       litter: [.mine/]
+      state: [~/.mine, /var/lib/mine]
 policy: {approval_mode: full_auto, sandbox_mode: none, network_mode: open}
 host: {binary: /opt/host/spec-kitty, timeout_seconds: 90}
 """
@@ -158,10 +159,13 @@ WRONG = {
         "agents:\n  review:\n    - claude-code\n    - gemni\n",
         ["orchestrator.yaml:4:7: agents.review[1]: unknown agent 'gemni'; did you mean 'gemini'?"],
     ),
-    "an unknown key": ("agnets: {}\n", ["orchestrator.yaml:1:1: agnets: unknown key"]),
+    "an unknown key": (
+        "agnets: {}\n",
+        ["orchestrator.yaml:1:1: agnets: unknown key; did you mean 'agents'?"],
+    ),
     "an unknown key further down": (
         "host:\n  binry: x\n",
-        ["orchestrator.yaml:2:3: host.binry: unknown key"],
+        ["orchestrator.yaml:2:3: host.binry: unknown key; did you mean 'binary'?"],
     ),
     "a wrong type": (
         "max_concurrent_wps: four\n",
@@ -169,7 +173,10 @@ WRONG = {
     ),
     "a string for a list": (
         "agents:\n  review: codex\n",
-        ["orchestrator.yaml:2:3: agents.review: expected a list, got a string ('codex')"],
+        [
+            "orchestrator.yaml:2:3: agents.review: expected a list, got a string ('codex'); for example "
+            "review: [codex, claude-code]"
+        ],
     ),
     "out of range": (
         "max_concurrent_wps: 0\n",
@@ -265,6 +272,13 @@ WRONG = {
             "it has no such limit, and does not tell its cost while it is at work; these can: claude-code, "
             "opencode, kilocode, pi, yours"
             for agent, place in (("codex", "4:7"), ("mine", "5:12"))
+        ],
+    ),
+    "a place of an agent's own that is none": (
+        "agents: {custom: {mine: {command: {review: [mine]}, state: [.mine, ~/.mine]}}}\n",
+        [
+            "orchestrator.yaml:1:61: agents.custom.mine.state[0]: expected an absolute path, or one that "
+            "begins with ~/, without .."
         ],
     ),
     "walls that nobody knows": (

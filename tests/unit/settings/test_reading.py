@@ -95,7 +95,11 @@ REFUSED = {
         "a: 1\n---\nb: 2",
         "2:1: not YAML: expected a single document in the stream, but found another document",
     ),
-    "a tab": ("a:\n\tb: 1", "2:1: not YAML: found character '\\t' that cannot start any token"),
+    "a tab": (
+        "a:\n\tb: 1",
+        "2:1: not YAML: found character '\\t' that cannot start any token "
+        "(indent with blanks, not with tabs)",
+    ),
     "a NUL": ("a: 1\nb: \0", "2:4: not YAML: the character #x0000 may not stand here"),
     "a NUL by its number": (
         'a: "\\0"',
