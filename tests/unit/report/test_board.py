@@ -26,6 +26,8 @@ HISTORY: list[events.Event] = [
     ),
     wp_events.WpTakenUp("WP01"),
     wp_events.WaitingForLane("WP01", "waits for WP02, at work in lane-a"),
+    wp_events.WaitingForPlace("WP01", "implementation", "codex", 1, "slurm", "sko-1"),
+    wp_events.PlaceFound("WP01", "implementation", "codex", 1, "node1 (job 7)", 3.5),
     wp_events.WpNamed("WP01", "Count the words", "lane-a"),
     events.LaneChanged("WP01", "in_progress"),
     events.AttemptStarted("WP01", "implementation", "codex", 1, "logs/a.log"),
