@@ -122,7 +122,17 @@ class Cluster:
     def start_controller(self) -> None:
         """The controller, until it answers."""
         self.start("slurmctld", "slurmctld", "-D")
-        self.until(lambda: "idle" in self.ask("sinfo", "-h", "-o", "%T") or "mix" in self.ask("sinfo", "-h"))
+        self.until(lambda: self.ask("sinfo", "-h"))
+
+    def revive(self) -> None:
+        """Both nodes take work, also after one failed, or a job of its could not be ended in time."""
+        for node in NODES:
+            self.ask("scontrol", "update", f"nodename={node}", "state=resume")
+        self.until(self.is_idle)
+
+    def is_idle(self) -> bool:
+        """Both nodes are there, and nothing is on them."""
+        return self.ask("sinfo", "-h", "-N", "-o", "%T").split() == ["idle"] * len(NODES)
 
     def stop_controller(self) -> None:
         """As if its machine were gone."""
@@ -206,7 +216,7 @@ def cluster_in(lab: Path) -> Iterator[Cluster]:
         cluster.start("slurmctld", "slurmctld", "-D", "-c")
         for node in NODES:
             cluster.start(node, "slurmd", "-D", "-N", node)
-        cluster.until(lambda: cluster.ask("sinfo", "-h", "-N", "-o", "%T").split() == ["idle"] * len(NODES))
+        cluster.until(cluster.is_idle)
         yield cluster
     finally:
         cluster.end()
