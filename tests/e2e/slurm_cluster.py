@@ -174,7 +174,8 @@ class Cluster:
 
     def end(self) -> None:
         """Every daemon, the step managers, and what they hold."""
-        self.ask("scancel", "--user", "root")
+        if (controller := self.daemons.get("slurmctld")) is not None and controller.poll() is None:
+            self.ask("scancel", "--user", "root")
         for name, above in self.daemons.items():
             if above.poll() is None:
                 for signum in (signal.SIGCONT, signal.SIGTERM):

@@ -52,16 +52,16 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
 
 
 @pytest.fixture
-def cluster(running: Cluster, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cluster]:
-    """The same, with nothing queued before and after a test."""
+def cluster(running: Cluster, monkeypatch: pytest.MonkeyPatch) -> Cluster:
+    """The same, with nothing queued or broken before a test."""
     monkeypatch.setenv("SLURM_CONF", running.environ["SLURM_CONF"])
     monkeypatch.setenv("SLURM_NTASKS", "2")  # what a shell inside a job has: everything would run twice
-    yield running
     if running.daemons["slurmctld"].poll() is not None:
         running.start_controller()
         running.ask("scancel", "--user", "root")
     running.until(lambda: not running.jobs())
     running.revive()
+    return running
 
 
 @define
@@ -237,27 +237,6 @@ async def test_a_node_that_fails_is_no_success_and_nothing_is_left_when_it_is_ba
     assert eventually(lambda: not arena.left())
 
 
-async def test_a_controller_that_is_away_spoils_no_result_and_launches_nothing(
-    cluster: Cluster, arena: Arena, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("spec_kitty_orchestrator.processes.far.CLEANUP_SECONDS", 1.0)
-    monkeypatch.setattr("spec_kitty_orchestrator.processes.far.FAR_EXIT_SECONDS", 1.0)
-    trial = by_slurm(arena, shell(arena, "echo ready; while [ ! -e go ]; do sleep 0.1; done; exit 3"))
-
-    def take_away() -> None:
-        cluster.stop_controller()
-        (arena.folder / "go").touch()
-
-    ending = await trial.run_with(take_away)
-    assert (ending.returncode, ending.ended_by) == (3, EndedBy.EXITED)
-    assert "it has ended, and may still hold its place" in ending.elsewhere
-    late = by_slurm(arena, arena.launch("obey"))
-    ending = await late.run()
-    assert ending.ended_by is EndedBy.NOT_LAUNCHED
-    assert "nobody knows whether it has ended" in ending.elsewhere
-    assert late.failure_of(ending) is FailureKind.NOT_LAUNCHED
-
-
 async def test_one_that_waits_in_the_queue_has_no_time_of_its_own_and_leaves_it_when_stopped(
     cluster: Cluster, arena: Arena
 ) -> None:
@@ -404,3 +383,27 @@ def test_a_mission_goes_from_planned_to_accepted_on_the_real_host(
     assert len(found) == 5  # two for each, and one more for the one that crashed
     assert all("(job " in event["where"] for event in found)
     assert trace.survivors() == []
+
+
+# Last, as it takes Slurm a minute to forget the job of a controller that was away.
+
+
+async def test_a_controller_that_is_away_spoils_no_result_and_launches_nothing(
+    cluster: Cluster, arena: Arena, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("spec_kitty_orchestrator.processes.far.CLEANUP_SECONDS", 1.0)
+    monkeypatch.setattr("spec_kitty_orchestrator.processes.far.FAR_EXIT_SECONDS", 1.0)
+    trial = by_slurm(arena, shell(arena, "echo ready; while [ ! -e go ]; do sleep 0.1; done; exit 3"))
+
+    def take_away() -> None:
+        cluster.stop_controller()
+        (arena.folder / "go").touch()
+
+    ending = await trial.run_with(take_away)
+    assert (ending.returncode, ending.ended_by) == (3, EndedBy.EXITED)
+    assert "it has ended, and may still hold its place" in ending.elsewhere
+    late = by_slurm(arena, arena.launch("obey"))
+    ending = await late.run()
+    assert ending.ended_by is EndedBy.NOT_LAUNCHED
+    assert "nobody knows whether it has ended" in ending.elsewhere
+    assert late.failure_of(ending) is FailureKind.NOT_LAUNCHED
