@@ -179,16 +179,21 @@ def test_a_pause_is_no_running_time(single: World) -> None:
     assert single.said(BudgetUsedUp) == []
 
 
+def test_a_pause_spins_for_nobody_whose_turn_comes_in_it(new_world: NewWorld) -> None:
+    """One that was put off could be tried again at once, as the other one gives its place back."""
+    world = limited(new_world("WP01", "WP02"), max_concurrent_wps=1)
+    refuses_until(world, "WP01", "LANE_ALLOCATION_FAILED", lambda: trio.current_time() > HOUR)
+    pauses(world, 100.0, HOUR)
+    calls = begun(world)
+    assert world.orchestrate().exit_code is ExitCode.ACCEPTED
+    assert world.asked("WP02", "review") == ["claude-code"]
+    assert [each for each in calls if 100.0 < each[0] < HOUR] == []
+
+
 def test_agents_that_need_a_person_are_not_given_up_in_a_pause(single: World) -> None:
-    """They would be, once they were asked twice, as nothing else can go on. It begins meanwhile."""
-
-    def pause() -> None:
-        if len(single.attempts) == 2:
-            single.mission.run.pause.begin()  # type: ignore[union-attr]
-
-    logged_out = evolve(LOGGED_OUT, then=pause)
-    single.weather = lambda _: logged_out if single.now() < 5 * HOUR else None
-    single.happens((5 * HOUR, orders(single, Order.UNPAUSE)))
+    """They would be soon after they were asked twice, as nothing else can go on: it begins just before."""
+    single.weather = lambda _: LOGGED_OUT if single.now() < 5 * HOUR else None
+    pauses(single, 80.0, 5 * HOUR)
     assert single.orchestrate().exit_code is ExitCode.ACCEPTED
     assert single.said(AgentDropped) == []
     assert len(single.attempts) == 4
@@ -321,10 +326,18 @@ def test_a_live_run_tries_again_what_it_had_blocked(new_world: NewWorld) -> None
     world = new_world("WP01", "WP02").with_agents(max_retries=0)
     world.acts["WP01", "review"] = [reject("No.")]
     world.acts["WP02", "implementation"] = [Act(seconds=HOUR)]
-    retry = orders(world, Order.RETRY, wp_ids=("WP01",), feedback="Use the other parser.")
+
+    async def retry() -> int:
+        """Whatever look at the host overlaps the move must say nothing."""
+        assert world.mission is not None
+        before = world.mission.view.epochs["WP01"]
+        answer = await world.order(Order.RETRY, wp_ids=("WP01",), feedback="Use the other parser.")
+        assert answer.taken
+        return world.mission.view.epochs["WP01"] - before
+
     came = world.happens((600.0, retry))
     assert world.orchestrate().exit_code is ExitCode.ACCEPTED
-    assert [each.taken for each in came] == [True]  # type: ignore[attr-defined]
+    assert came == [3]  # before the move, after it, and with its reply
     assert "Use the other parser." in world.prompts("WP01", "implementation")[1]
     assert all(event.by_us for event in world.events if type(event).__name__ == "LaneChanged")  # type: ignore[attr-defined]
 

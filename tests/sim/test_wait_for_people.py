@@ -140,7 +140,8 @@ def test_waiting_ends_when_the_time_is_over(waiting: World) -> None:
 
 
 def test_waiting_ends_when_a_person_says_so(waiting: World) -> None:
-    blocked(waiting)
+    """At once, not only after the next look at the host."""
+    blocked(limited(waiting, refresh_seconds=5 * HOUR))
     waiting.happens((HOUR, orders(waiting, Order.STOP)))
     assert waiting.orchestrate(stop_after=HOUR + 60).exit_code is ExitCode.ATTENTION
 

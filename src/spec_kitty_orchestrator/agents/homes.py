@@ -14,7 +14,7 @@ class StatePlace:
     """A folder in which a CLI keeps its own: its login, its sessions, its caches.
 
     Attributes:
-        path: where it is, below the home folder.
+        path: where it is, below the home folder; or absolute.
         variable: the environment variable that names another place for it, or for what it lies in.
         below: where it lies in what the variable names.
         kept: names in it that the CLI only reads: what they hold is run, or trusted, the next time that a

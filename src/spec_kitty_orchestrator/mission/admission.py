@@ -42,7 +42,7 @@ class Admission:
         Work under way goes before new work; then whoever begins the longest chain of dependents, as the
         mission takes at least as long as that; then the host's order.
         """
-        if self.run.budget.is_spent or self.run.pause.is_on:
+        if self.run.budget.is_spent:
             return []
         idle = [wp_id for wp_id in self.view.lanes if self._can_go(wp_id) and self._may_try(wp_id)]
         if len(idle) < 2:
@@ -140,7 +140,7 @@ class Admission:
     @property
     def is_patient(self) -> bool:
         """There is somebody to be tried again, or the host, and the patience is not over."""
-        is_over = self.run.budget.is_spent or (self.patience.is_over and not self.waits_for_people)
+        is_over = self.patience.is_over or self.run.budget.is_spent
         return (self.in_trouble or bool(self._put_off())) and not is_over
 
     @property

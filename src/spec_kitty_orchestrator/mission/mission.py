@@ -128,8 +128,7 @@ class Mission:
     def _are_people_waited_for(self) -> bool:
         """Whether the end is put off until somebody moves something; says so, until that happens."""
         waits = self.admission.waits_for_people and not self.admission.startable()
-        tries = self.admission.is_patient and not self.admission.patience.is_over
-        if waits and not (tries or self._waits_for_people):
+        if waits and not (self.admission.is_patient or self._waits_for_people):
             self._waits_for_people = True
             wake_people(self.run, self.view, self.outcomes)
         return waits

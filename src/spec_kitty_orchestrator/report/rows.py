@@ -48,10 +48,11 @@ def picture_of(story: Story, now: float, overhear: Overhear, news: tuple[str, ..
 
 
 def _state(story: Story) -> str:
-    start = story.start
-    if start is None or start.ended is None:
-        return "PAUSED" if story.paused_since is not None else story.held or "running"
-    return start.status
+    if (start := story.start) is None or start.ended is not None:
+        return "" if start is None else start.status
+    if story.paused_since is not None:
+        return "PAUSED"
+    return story.ending or ("waits for people" if story.people else "running")
 
 
 def _facts(story: Story, now: float) -> list[str]:

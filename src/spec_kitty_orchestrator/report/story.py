@@ -71,7 +71,8 @@ class Story:
         pauses: when a person had it paused, each from when until when; the last one may last.
         notices: what was said about the run as a whole.
         merged: the merge, once it is done.
-        held: why nothing new begins, in a word or two, if that is no pause; empty while it does.
+        ending: why nothing new will begin, in a word or two; empty while it may.
+        people: what is waited for, while only people can move something.
         last: when the newest event happened.
     """
 
@@ -90,7 +91,8 @@ class Story:
     pauses: list[tuple[float, float | None]] = field(factory=list)
     notices: list[TimedWords] = field(factory=list)
     merged: MissionMerged | None = None
-    held: str = ""
+    ending: str = ""
+    people: tuple[str, ...] = ()
     last: float = 0.0
 
     def take(self, time: float, event: Event) -> None:
@@ -161,7 +163,7 @@ class Story:
         self.run_id, self.mission, self.actor = event.run_id, event.mission, event.actor
         self.slots, self.wanted = event.max_concurrent_wps, event.wanted
         self.max_cost_usd, self.max_runtime_seconds = event.max_cost_usd, event.max_runtime_seconds
-        self.out, self.held = {}, ""
+        self.out, self.ending, self.people = {}, "", ()
         self.starts.append(Start(time, event.resumed))
         known = self.work_packages
         self.work_packages = {
@@ -208,9 +210,8 @@ class Story:
                 wp.timeline.was(Phase.HELD, since, time)
 
     def _lane_changed(self, time: float, _: LaneChanged) -> None:
-        """What depends on it may start now, or no longer; and whoever moved it need not be waited for."""
-        if self.held == _HELD[WaitingForPeople]:
-            self.held = ""
+        """What depends on it may start now, or no longer; and nobody knows what is waited for now."""
+        self.people = ()
         for wp_id, wp in self.work_packages.items():
             if wp.timeline.phase in (Phase.DEPENDENCIES, Phase.SLOT):
                 wp.wait(time, self.waits_for(wp_id))
@@ -228,28 +229,30 @@ class Story:
         self.out[event.agent] = event.reason
         self.parked.pop(event.agent, None)
 
-    def _held(self, _: float, event: Event) -> None:
-        self.held = _HELD[type(event)]
+    def _ending(self, time: float, event: EndOrdered | BudgetUsedUp) -> None:
+        self._go_on(time)  # to its end: what is told to stop does not stay paused
+        self.notices.append(TimedWords(time, event.line))
+        self.ending = "budget used up" if isinstance(event, BudgetUsedUp) else "ending"
+
+    def _waits_for_people(self, time: float, event: WaitingForPeople) -> None:
+        self.people = event.left
+        self.notices.append(TimedWords(time, event.line))
 
     def _merged(self, _: float, event: MissionMerged) -> None:
         self.merged = event
 
 
-_HELD: Mapping[type[Event], str] = {
-    BudgetUsedUp: "budget used up",
-    EndOrdered: "ending",
-    WaitingForPeople: "waits for people",
-}
-
 _HANDLERS: Mapping[type[Event], Callable[[Story, float, Any], None]] = {
     AgentDropped: Story._agent_dropped,
     AgentParked: Story._agent_parked,
     AttemptEnded: Story._attempt_ended,
+    BudgetUsedUp: Story._ending,
+    EndOrdered: Story._ending,
     LaneChanged: Story._lane_changed,
     MissionMerged: Story._merged,
     RunEnded: Story._ended,
     RunPaused: Story._paused,
     RunUnpaused: Story._unpaused,
     RunStarted: Story._started,
-    **dict.fromkeys(_HELD, Story._held),
+    WaitingForPeople: Story._waits_for_people,
 }

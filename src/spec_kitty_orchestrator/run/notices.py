@@ -44,7 +44,7 @@ class Summary:
         event: attention, or finish.
         text: all of it for a person, in a few lines.
         matters: for attention: what needs a person.
-        status, exit_code, totals: for finish: see `RunEnded`; `report`: the path of its page, if there is one.
+        status, exit_code, totals: for finish: see `RunEnded`; `report`: its page, if it is there.
         work_packages: each one's lane, as far as the run knows.
     """
 

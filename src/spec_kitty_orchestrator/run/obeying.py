@@ -84,9 +84,8 @@ class Obeying:
         return Answer(True, f"{self._named} goes on")
 
     def _stop(self) -> Answer:
-        """What is paused does not stay so: the last word is that it ends, and is gone on with by `resume`."""
+        """What is paused ends, too, and is not paused any more when it is gone on with."""
         self.run.budget.end()
-        self.run.pause.end()
         self.run.pause.woken()
         self._remember(None)
         code = int(ExitCode.TERMINATED)

@@ -39,6 +39,8 @@ def _of_run(found: Overview, now: float) -> dict[str, Any]:
         "alive": found.is_alive,
         "process": state.process.pid,
         "how": found.how,
+        "paused_since": state.paused_since,
+        "waits_for_people": [*map(str.strip, story.people)] if found.is_alive else [],
         "accepted": state.accepted,
         "reason": state.reason,
         "started_at": state.started_at,

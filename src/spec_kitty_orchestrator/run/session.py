@@ -226,7 +226,7 @@ class Session:
                 async with trio.open_nursery() as nursery:  # each may wait: for a disk, for a network
                     nursery.start_soon(trio.to_thread.run_sync, self.run.traces.close)
                     nursery.start_soon(trio.to_thread.run_sync, lines.close)
-                page = await leave_page(file, self.run.repo_root, display.notice)
+                page = await leave_page(file, display.notice)
                 await self.notices.finish(page, display.notice)
                 await trio.to_thread.run_sync(give_back, self.run.log_dir, self.run.repo_root / KITTIFY)
 

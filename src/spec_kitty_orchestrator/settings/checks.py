@@ -17,7 +17,7 @@ from ..host.contract.policy import MODES, secret_word_in
 from .cast import parts
 from .reading import KeyPath
 from .values import AgentChoice, MergeSettings, Settings
-from .walls import wall_problems
+from .walls import path_problem, wall_problems
 
 MOST_WORK_PACKAGES_AT_ONCE = 64
 """A bound on what one machine can hold of agents, not a target."""
@@ -277,6 +277,9 @@ def _custom_problems(at: KeyPath, agent_id: str, custom: CustomAgent) -> Iterato
     for index, path in enumerate(custom.litter):
         if path.startswith("/") or not {*path.split("/")} - {"", "."} or ".." in path.split("/"):
             yield Problem((*at, "litter", index), "expected a path inside the workspace")
+    for index, path in enumerate(custom.state):
+        if what := path_problem(path):
+            yield Problem((*at, "state", index), what)
 
 
 def _names_a_program(command: tuple[str, ...]) -> bool:

@@ -150,6 +150,7 @@ WORDS: Mapping[str, Words] = {
     "agents.custom.<name>.usage_adds": Words("whether these stand on each step, and are summed"),
     "agents.custom.<name>.family": Words("who makes it", "mine"),
     "agents.custom.<name>.litter": Words("what it leaves in the workspace by itself", [".my-agent/"]),
+    "agents.custom.<name>.state": Words("where it keeps its own, which walls leave open", ["~/.my-agent"]),
     "merge": Words("what becomes of an accepted mission"),
     "merge.when_accepted": Words("whether the run merges it"),
     "merge.strategy": Words("how it is merged"),
@@ -162,7 +163,7 @@ WORDS: Mapping[str, Words] = {
     "sandbox": Words("walls around agents, and what they leave open"),
     "sandbox.use": Words("which program holds them"),
     "sandbox.writable": Words(
-        "folders that implementers may write to beside their work", ["~/.npm", "~/.cache"]
+        "folders that implementers may write to beside their work", ["~/.npm", "~/.cache/pip"]
     ),
     "sandbox.hidden": Words("files and folders that no agent may read"),
     "sandbox.allowed_domains": Words("with srt: whom agents may talk to beside their model", ["example.com"]),

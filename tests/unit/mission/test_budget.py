@@ -11,6 +11,7 @@ from trio.testing import MockClock
 from spec_kitty_orchestrator.agents.spec import Role
 from spec_kitty_orchestrator.agents.transcript import Usage
 from spec_kitty_orchestrator.mission.budget import Budget, BudgetSpent
+from spec_kitty_orchestrator.mission.pause import Pause
 from spec_kitty_orchestrator.mission.records import SUCCEEDED, AttemptRecord, WpRecord
 from spec_kitty_orchestrator.processes.identity import ProcessIdentity
 from spec_kitty_orchestrator.report.events import Event
@@ -79,3 +80,22 @@ async def test_without_limits_nothing_is_ever_spent() -> None:
     with budget.waiting():
         await trio.lowlevel.checkpoint()
     assert (budget.words, budget.seconds_left) == ("", float("inf"))
+
+
+def test_no_time_passes_in_a_pause_and_nobody_waits_for_it_to_be_over() -> None:
+    async def run() -> None:
+        pause = Pause()
+        budget = Budget(None, 60.0, {}, pause=pause)
+        await trio.sleep(59)
+        pause.begin()
+        await trio.sleep(1000)
+        budget.check()
+        assert budget.seconds_left == float("inf")
+        assert pause.end() == 1000.0
+        assert budget.seconds_left == 1.0
+        await trio.sleep(1)
+        with pytest.raises(BudgetSpent):
+            budget.check()
+        assert budget.words == "time over: 60 of 60 s (max_runtime_seconds)"
+
+    trio.run(run, clock=MockClock(autojump_threshold=0))

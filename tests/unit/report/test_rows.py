@@ -171,5 +171,5 @@ def test_the_head_says_why_nothing_new_begins_for_as_long_as_that_is_so() -> Non
     paused, goes_on = r.RunPaused("2026-01-01T00:00:00+00:00"), r.RunUnpaused(5.0)
     assert [told().state, told(paused).state, told(paused, goes_on).state] == ["running", "PAUSED", "running"]
     assert [told(r.EndOrdered()).state, told(r.BudgetUsedUp("9 USD")).state] == ["ending", "budget used up"]
-    waits, moved = r.WaitingForPeople(()), e.LaneChanged("WP01", "planned", by_us=False)
+    waits, moved = r.WaitingForPeople(("WP01 blocked",)), e.LaneChanged("WP01", "planned", by_us=False)
     assert [told(waits).state, told(waits, moved).state] == ["waits for people", "running"]

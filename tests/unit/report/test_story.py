@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from spec_kitty_orchestrator.report import events, run_events, wp_events, wp_story
 from spec_kitty_orchestrator.report.phases import Phase
+from spec_kitty_orchestrator.report.rows import picture_of
 from spec_kitty_orchestrator.report.schema import KINDS
 from spec_kitty_orchestrator.report.story import Story
 
@@ -70,6 +71,7 @@ def test_the_time_of_a_work_package_goes_by_with_phases_that_leave_no_gap() -> N
     }
     spans = wp.timeline.spans
     assert [span.end for span in spans[:-1]] == [span.start for span in spans[1:]]
+    assert all(span.seconds(265.0) for span in spans[:-1])
     assert wp.timeline.phase is Phase.OVER
     assert (wp.title, wp.branch, wp.lane, wp.waits) == ("Count the words", "lane-a", "done", None)
     assert wp.approved is not None
@@ -210,3 +212,23 @@ def test_what_is_said_about_the_run_is_kept() -> None:
 def test_every_event_of_a_work_package_has_its_meaning_in_a_story() -> None:
     of_wps = {kind for kind in KINDS.values() if issubclass(kind, events.WpEvent)}
     assert of_wps == set(wp_story._HANDLERS) | wp_story.NOTED_ONLY
+
+
+def test_a_board_says_whether_a_run_is_held_back_and_by_whom() -> None:
+    history: list[tuple[events.Event, str]] = [
+        (started(), "running"),
+        (run_events.RunPaused("2026-01-01T00:00:00+00:00"), "PAUSED"),
+        (run_events.RunUnpaused(5.0), "running"),
+        (run_events.WaitingForPeople(("WP01 blocked",)), "waits for people"),
+        (events.LaneChanged("WP01", "planned", by_us=False), "running"),
+        (run_events.RunPaused("2026-01-01T00:00:00+00:00"), "PAUSED"),
+        (run_events.EndOrdered(), "ending"),
+        (started(resumed=True), "running"),
+        (run_events.BudgetUsedUp("time over"), "budget used up"),
+        (events.RunEnded("stopped", 5, "time over"), "stopped"),
+    ]
+    story, states = Story(), []
+    for time, (event, _) in enumerate(history):
+        story.take(float(time), event)
+        states.append(picture_of(story, float(time), lambda _: "").state)
+    assert states == [state for _, state in history]

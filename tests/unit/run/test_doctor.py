@@ -9,6 +9,7 @@ from collections import namedtuple
 from pathlib import Path
 
 import pytest
+from attrs import evolve
 from click.testing import CliRunner
 from dulwich.repo import Repo
 
@@ -381,3 +382,16 @@ def test_the_hosts_version_is_read_from_its_environment_also_through_a_link(tmp_
     assert installed_version(tmp_path / "spec-kitty") == ""
     (env / "lib" / "python3.12" / "site-packages" / "spec_kitty_cli-3.2.7.dist-info").mkdir(parents=True)
     assert installed_version(tmp_path / "spec-kitty") == "3.2.7"
+
+
+async def test_whether_the_machine_may_fall_asleep_is_told_and_never_a_fault(tmp_path: Path) -> None:
+    program = tmp_path / "systemd-inhibit"
+    program.write_text("#!/bin/sh\n")
+    program.chmod(0o755)
+    cases = [Case({"PATH": str(tmp_path)}), Case({"PATH": ""})]
+    cases.append(evolve(cases[0], settings=Settings(allow_sleep=True)))
+    told = [found for each in cases for found in await machine.sleep(each)]
+    assert {found.level for found in told} == {Level.OK}
+    assert [found.found.split(" is ")[0] for found in told[:1]] == [str(program)]
+    assert told[1].found == "nothing here can hold it up (systemd-inhibit or caffeinate)"
+    assert "may fall asleep" in told[2].found

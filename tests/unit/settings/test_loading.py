@@ -60,6 +60,7 @@ agents:
       usage_adds: true
       family: mine
       litter: [.mine/]
+      state: [~/.mine, /var/lib/mine]
 policy: {approval_mode: full_auto, sandbox_mode: none, network_mode: open}
 host: {binary: /opt/host/spec-kitty, timeout_seconds: 90}
 """
@@ -271,6 +272,13 @@ WRONG = {
             "it has no such limit, and does not tell its cost while it is at work; these can: claude-code, "
             "opencode, kilocode, pi, yours"
             for agent, place in (("codex", "4:7"), ("mine", "5:12"))
+        ],
+    ),
+    "a place of an agent's own that is none": (
+        "agents: {custom: {mine: {command: {review: [mine]}, state: [.mine, ~/.mine]}}}\n",
+        [
+            "orchestrator.yaml:1:61: agents.custom.mine.state[0]: expected an absolute path, or one that "
+            "begins with ~/, without .."
         ],
     ),
     "walls that nobody knows": (

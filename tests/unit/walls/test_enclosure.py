@@ -15,6 +15,7 @@ from attrs import evolve
 
 from spec_kitty_orchestrator.agents import all_agent_ids, get_agent
 from spec_kitty_orchestrator.agents.agent import Agent
+from spec_kitty_orchestrator.agents.custom import CustomAgent, as_spec
 from spec_kitty_orchestrator.agents.enforced import enforced_modes
 from spec_kitty_orchestrator.agents.spec import AgentSettings, Role, Wall
 from spec_kitty_orchestrator.agents.transcript import Transcript
@@ -112,6 +113,15 @@ def test_a_cli_keeps_its_own_where_its_variables_say(
     inside = occupant(place, agent_id, **{name: str(place / to) for name, to in variables.items()})
     (place / folder).mkdir(parents=True)
     assert folder in names(place, enclosed(inside, place).writable)
+
+
+@pytest.mark.parametrize("role", Role)
+def test_a_users_own_agent_keeps_its_own_where_the_settings_say(place: Path, role: Role) -> None:
+    (place / "home" / ".mine").mkdir()
+    mine = as_spec("mine", CustomAgent({BUILD: ("mine",)}, state=("~/.mine", str(place / "bin"))))
+    inside = occupant(place, role=role)
+    inside = evolve(inside, agent=evolve(inside.agent, spec=mine))
+    assert {"home/.mine", "bin"} <= names(place, enclosed(inside, place).writable)
 
 
 def test_every_agent_of_the_catalogue_says_where_it_keeps_its_own() -> None:

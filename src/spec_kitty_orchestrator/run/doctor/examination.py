@@ -16,7 +16,13 @@ from . import agents, host, keeper, leftovers, machine, repository, walls
 from .findings import Case, Check, Finding, Found, Level
 
 GROUPS: Mapping[str, tuple[Check, ...]] = {
-    "machine": (machine.clean_up, machine.surroundings, machine.open_files, machine.disk_space),
+    "machine": (
+        machine.clean_up,
+        machine.surroundings,
+        machine.sleep,
+        machine.open_files,
+        machine.disk_space,
+    ),
     "keeper": (keeper.canary,),
     "repository": (
         repository.project,

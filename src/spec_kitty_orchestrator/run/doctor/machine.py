@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 from ...errors import OrchestratorError
+from ...processes.awake import INHIBITORS, inhibitor
 from ...processes.open_files import BEFORE, most_open_files, open_files_for
 from ..opening import check_open_files
 from .findings import Case, Finding, Found, error, problem, warning
@@ -60,6 +61,16 @@ def _read(path: Path) -> str:
         return path.read_text(encoding="utf-8", errors="replace").strip()
     except OSError:  # not on this system
         return ""
+
+
+async def sleep(case: Case) -> Found:
+    """Whether the machine may fall asleep under a run. That is told here alone, and is no fault."""
+    if case.settings is not None and case.settings.allow_sleep:
+        return [Finding("sleep", "the machine may fall asleep while a run is at it (allow_sleep)")]
+    program = inhibitor(case.environ)
+    if program is None:
+        return [Finding("sleep", f"nothing here can hold it up ({' or '.join(INHIBITORS)})")]
+    return [Finding("sleep", f"{program} is asked to hold it up while a run is at it")]
 
 
 async def open_files(case: Case) -> Found:
