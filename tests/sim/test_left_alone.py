@@ -165,8 +165,8 @@ def test_a_disk_that_is_full_is_no_internal_error(
             raise OSError(errno.ENOSPC, "No space left on device")
         return make(_run, stem)  # type: ignore[arg-type]
 
-    make = checks._new_log
-    monkeypatch.setattr(checks, "_new_log", new_log)
+    make = checks.new_log
+    monkeypatch.setattr(checks, "new_log", new_log)
     end = world.orchestrate()
     assert end.exit_code is ExitCode.ATTENTION
     assert world.lanes() == {"WP01": "in_progress", "WP02": "done"}

@@ -8,7 +8,7 @@ from pathlib import Path
 import trio
 
 PAGE_SECONDS = 5.0
-"""What the page may take at the end of a run; a thousand work packages take one."""
+"""What the page may take at the end of a run; a thousand work packages of four attempts take one."""
 
 
 async def leave_page(events_file: Path, tell: Callable[[str], None]) -> Path | None:
