@@ -127,7 +127,7 @@ class Story:
     @property
     def at_work(self) -> list[WpStory]:
         """Those that have a place: an agent, a check, or a call at the host is at them."""
-        phases = (Phase.SETUP, Phase.IMPLEMENTATION, Phase.CHECKS, Phase.REVIEW, Phase.HOST)
+        phases = (Phase.SETUP, Phase.IMPLEMENTATION, Phase.CHECKS, Phase.REVIEW, Phase.HOST, Phase.PLACE)
         return [wp for wp in self.work_packages.values() if wp.timeline.phase in phases]
 
     @property
