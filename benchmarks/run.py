@@ -13,13 +13,13 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from benchmarks import evidence, floor, order, output, overhead, program, stopping, walls
+from benchmarks import elsewhere, evidence, floor, order, output, overhead, program, stopping, walls
 from benchmarks.table import show
 
 
 def main() -> None:
     show("what", "measured", "to hold")
-    for part in (program, floor, overhead, walls, order, evidence, output, stopping):
+    for part in (program, floor, overhead, walls, order, evidence, output, elsewhere, stopping):
         part.main()
 
 

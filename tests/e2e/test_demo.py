@@ -24,6 +24,27 @@ CHANGES = {
 
 pytestmark = pytest.mark.e2e
 
+GOLDEN = Path(__file__).with_name("golden") / "report.txt"
+DIFFERS = {
+    r"\b\d\d:\d\d:\d\d\b": "TIME",
+    r"\b[\d.]+ (?:min(?: \d+ s)?|s)\b": "SECONDS",
+    r"\b[0-9a-f]{40}\b": "COMMIT",
+    r"\b\d{8}-\d{6}-[0-9a-f]{4}\b": "RUN",
+    r"\btally-\w+?(?=-lane)": "MISSION",
+}
+"""What is not the same in every run, and what stands for it."""
+
+
+def what_happened(report: str) -> list[str]:
+    """The chapters of a report, one for each work package.
+
+    The tables before them are times, and the notices after them say what this machine lacks.
+    """
+    for pattern, word in DIFFERS.items():
+        report = re.sub(pattern, word, report)
+    lines = report.partition("\nNOTICES\n")[0].splitlines()
+    return lines[lines.index("WP01 Split a text (done)") :]
+
 
 def test_the_demo_builds_a_program_that_was_sent_back_once_and_shows_it_at_work(
     clean_environ, spec_kitty, tmp_path, trace
@@ -44,6 +65,10 @@ def test_the_demo_builds_a_program_that_was_sent_back_once_and_shows_it_at_work(
     tally = [sys.executable, "-B", "-m", "tally", "text.txt"]
     again = subprocess.run(tally, cwd=root, capture_output=True, text=True, check=True)
     assert again.stdout in done.stdout
+    assert [path.name for path in root.glob(".kittify/logs/*/report.html")] == ["report.html"]
+    report = [sys.executable, "-m", "spec_kitty_orchestrator", "report"]
+    told = subprocess.run(report, cwd=root, env=environ, capture_output=True, text=True, check=True).stdout
+    assert what_happened(told) == GOLDEN.read_text(encoding="utf-8").splitlines()
     assert trace.survivors() == []
     for name, flags in (("status.txt", ()), ("status-live.txt", ("--live",)), ("status.json", ("--json",))):
         argv = [sys.executable, "-m", "spec_kitty_orchestrator", "status", *flags]

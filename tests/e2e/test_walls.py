@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -32,6 +35,8 @@ def test_a_mission_ends_accepted_behind_walls(enter, trace, template):
     (home / ".ssh" / "id_rsa").write_text("secret\n")
     (home / ".gitconfig").write_text("[user]\nname = Person\nemail = person@example.invalid\n")
     arena.environ["HOME"] = str(home)
+    # The agents' interpreter; below /tmp, which is private inside, only what is on PATH is shown.
+    arena.environ["PATH"] += os.pathsep + str(Path(sys.executable).parent)
     arena.settings(
         {
             "agents": {"implementation": ["claude-code"], "review": ["opencode"], "max_retries": 2},

@@ -27,7 +27,7 @@ def test_a_run_tells_its_events_on_stdout_and_is_reported_from_them_alone(ran, t
     assert (kinds[0], kinds[-1]) == ("RunStarted", "RunEnded")
     assert "WP01 → done" in ended.stderr  # what people read
     page = file.with_name("report.html")
-    assert f"report: {page.relative_to(arena.root)}" in ended.stderr
+    assert page.is_file()
 
     # From events alone: what else there is of the run is taken away.
     for other in file.parent.iterdir():

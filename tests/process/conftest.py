@@ -25,6 +25,7 @@ from tests.process.stage import PATIENCE, Stage, eventually
 from spec_kitty_orchestrator.demo.project import PlannedWorkPackage, Project, ProjectPlan, make_project
 from spec_kitty_orchestrator.processes.agent_process import Limits
 from spec_kitty_orchestrator.processes.keeper import Command
+from spec_kitty_orchestrator.processes.launcher import FarLaunch
 from spec_kitty_orchestrator.processes.orphans import CHILDREN, RUN_MARKER, adopt_orphans
 
 HERE = Path(__file__).parent
@@ -70,6 +71,11 @@ def marked(mark: str) -> list[str]:
             except OSError:
                 continue
     return found
+
+
+def far_of(far: FarLaunch | None) -> dict[str, Any] | None:
+    """How a driver is told of a launcher."""
+    return far and {"argv": far.argv, "report": str(far.report), "silence": far.silence}
 
 
 def children() -> set[int]:
@@ -128,6 +134,7 @@ class Arena:
                 "argv": list(each.command.argv),
                 "mark": each.command.env[RUN_MARKER],
                 "name": each.log_file.stem,
+                "far": far_of(each.command.far),
             }
             for each in launches
         ]

@@ -18,12 +18,14 @@ from pathlib import Path
 from typing import Any
 
 import trio
+from attrs import evolve
 
 from spec_kitty_orchestrator.agents import get_agent
 from spec_kitty_orchestrator.agents.transcript import open_reader
 from spec_kitty_orchestrator.processes.agent_process import Limits, run_agent
 from spec_kitty_orchestrator.processes.identity import ProcessIdentity
 from spec_kitty_orchestrator.processes.keeper import Command
+from spec_kitty_orchestrator.processes.launcher import FarJob, FarLaunch, LauncherKind
 from spec_kitty_orchestrator.processes.open_files import raise_open_files
 from spec_kitty_orchestrator.processes.orphans import RUN_MARKER, adopt_orphans
 from spec_kitty_orchestrator.report.lines import Lines
@@ -67,6 +69,11 @@ async def attempt(
         grace=order["grace"],
         kill_now=control.kill_now,
     )
+    if far := what["far"]:
+        job = FarJob(LauncherKind.COMMAND, what["name"])
+        report = Path(far["report"])
+        launch = FarLaunch(tuple(far["argv"]), job, report, far["silence"], 600)
+        command = evolve(command, far=launch)
     log_file, limits = folder / f"{what['name']}.driven.log", Limits(timeout=order.get("timeout", 600))
 
     def on_start(keeper: ProcessIdentity) -> None:

@@ -9,6 +9,7 @@ import pty
 import select
 import struct
 import subprocess
+import sys
 import termios
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -20,6 +21,12 @@ import pyte
 from tests.process.stage import PATIENCE
 
 OTHER_SCREEN = 1049
+TAKE_TERMINAL = """
+import fcntl, os, sys, termios
+fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+os.execvp(sys.argv[1], sys.argv[1:])
+"""
+"""Makes it the one that Ctrl-C comes from, before the program itself; no `preexec_fn`, as we have threads."""
 
 
 class TwoScreens(pyte.HistoryScreen):
@@ -79,14 +86,13 @@ class Terminal:
     def start(self, argv: Sequence[str], cwd: Path, environ: Mapping[str, str]) -> subprocess.Popen[bytes]:
         """Runs a program on it, which is the one that its keys go to."""
         self.process = subprocess.Popen(
-            argv,
+            [sys.executable, "-S", "-c", TAKE_TERMINAL, *argv],
             cwd=cwd,
             env={**environ, "TERM": environ.get("TERM", "xterm-256color")},
             stdin=self._theirs,
             stdout=self._theirs,
             stderr=self._theirs,
             start_new_session=True,
-            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
         )
         return self.process
 

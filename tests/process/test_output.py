@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from tests.unit.test_examples import EVERY
 
 from spec_kitty_orchestrator.cli import output
 from spec_kitty_orchestrator.errors import ExitCode
@@ -59,7 +60,36 @@ def test_an_argument_that_looks_like_the_flag_asks_for_nothing(nowhere: Path) ->
     assert run(nowhere, "retry", "--", "--json").stdout == ""
 
 
-UNREAD = [["--help"], ["--version"], ["orchestrate", "--help"], ["agents"], ["agents", "--json"], ["status"]]
+JSON = sorted(name for name, each in EVERY.items() if any(one.name == "as_json" for one in each.params))
+
+
+@pytest.mark.parametrize("name", JSON)
+def test_every_command_with_json_prints_one_object_and_ends_as_without(tmp_path: Path, name: str) -> None:
+    """In a project, and where there is none: most commands fail there."""
+    project = tmp_path / "project"
+    for folder in (project / ".kittify", project / ".git"):
+        folder.mkdir(parents=True)
+    for cwd in (project, tmp_path):
+        asked = run(cwd, *name.split(), "--json")
+        told = json.loads(asked.stdout)
+        assert next(iter(told)) == "schema_version"
+        assert told["schema_version"] == output.SCHEMA_VERSION
+        assert ("error" in told) == bool(asked.stderr)
+        assert asked.returncode == run(cwd, *name.split()).returncode
+
+
+UNREAD = [
+    ["--help"],
+    ["--version"],
+    ["orchestrate", "--help"],
+    ["agents"],
+    ["agents", "--json"],
+    ["status"],
+    ["config", "show"],
+    ["config", "schema"],
+    ["init", "--print"],
+    ["completion", "bash"],
+]
 
 
 @pytest.mark.parametrize("argv", UNREAD, ids=" ".join)

@@ -19,9 +19,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import trio
 from attrs import define, evolve, field
 from tests.e2e.real_agents.install import bin_folder
 from tests.process.launch import Launch
+from tests.process.stage import PATIENCE
 from tests.process.test_nothing_survives import put_through
 
 from spec_kitty_orchestrator.agents import get_agent
@@ -29,6 +31,7 @@ from spec_kitty_orchestrator.agents.agent import Agent
 from spec_kitty_orchestrator.agents.spec import AgentSettings, Role, Wall
 from spec_kitty_orchestrator.host.workspace import Workspace, still_intact
 from spec_kitty_orchestrator.processes.ending import EndedBy
+from spec_kitty_orchestrator.processes.keeper import Command, open_keeper
 from spec_kitty_orchestrator.settings.values import SandboxSettings
 from spec_kitty_orchestrator.walls.around import PROGRAMS, Walls
 from spec_kitty_orchestrator.walls.enclosure import Occupant
@@ -257,6 +260,16 @@ class Place:
         return subprocess.run(
             argv, cwd=cwd, env=self.env, user=self.user, capture_output=True, text=True, timeout=60
         )
+
+    def command(self, script: str) -> Command:
+        """A script behind its wall, as a keeper of the user's takes it."""
+        walls = Walls(SandboxSettings(Wall.BWRAP), self.repo, is_root=self.user == 0)
+        walled = walls.around(self.occupant(), ("/bin/sh", "-c", script))
+        for path, text in walled.files.items():
+            path.write_text(text)
+        self.give_away()
+        become = ("setpriv", f"--reuid={self.user}", "--clear-groups", "--") if self.user else ()
+        return Command((*become, *walled.argv), walled.cwd, self.env, grace=PATIENCE)
 
     def state(self) -> dict[str, Any]:
         """All that nobody inside may change, or learn."""
@@ -582,6 +595,22 @@ async def test_nothing_is_left_of_an_agent_that_is_ended_behind_its_wall(
     walled_arena: Any, new_sink: Any, mode: str
 ) -> None:
     assert await put_through(walled_arena, mode, new_sink) == {}
+
+
+FINISHES = 'trap "echo finished > $W/finished; exit 7" TERM; echo ready; while :; do sleep 0.05; done'
+
+
+@pytest.mark.parametrize("user", USERS)
+async def test_an_agent_behind_its_wall_has_its_grace(new_place: NewPlace, user: int) -> None:
+    """A keeper signals whatever is below it: bwrap would obey at once, and take the agent with it."""
+    place = new_place(user)
+    async with open_keeper(place.command(FINISHES)) as keeper:
+        with trio.fail_after(PATIENCE):
+            assert await keeper.stdout.receive_some() == b"ready\n"
+            keeper.stop()
+            ending = await keeper.wait()
+    assert (ending.returncode, ending.signal, ending.left) == (7, None, ())
+    assert (place.workspace.path / "finished").read_text() == "finished\n"
 
 
 async def test_nothing_is_left_after_success(walled_arena: Any, new_sink: Any) -> None:

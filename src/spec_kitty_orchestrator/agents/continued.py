@@ -10,9 +10,7 @@ from ..processes.ending import EndedBy, Ending
 from .sessions import InSession, Sessions
 from .transcript import Transcript, Usage
 
-NOT_BY_ITSELF = frozenset(
-    {EndedBy.TIMEOUT, EndedBy.IDLE, EndedBy.LOG_FULL, EndedBy.TOO_DEAR, EndedBy.KEEPER_LOST}
-)
+NOT_BY_ITSELF = frozenset({*EndedBy} - {EndedBy.EXITED, EndedBy.COMPLETED})
 
 
 def lost_session(sessions: Sessions, asked: InSession, ending: Ending, transcript: Transcript) -> str | None:

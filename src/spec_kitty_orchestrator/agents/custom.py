@@ -8,6 +8,7 @@ from attrs import field, frozen
 
 from ..errors import ConfigError
 from . import all_agent_ids, get_agent
+from .homes import Home, StatePlace
 from .places import NOWHERE, At, at
 from .spec import AgentSpec, Output, OutputFormat, Role, RoleCommand
 
@@ -25,6 +26,8 @@ class CustomAgent:
             what is told last counts, or with `usage_adds` the sum of all that is told.
         family: who makes it, as the policy tells the host.
         litter: paths in the workspace that it leaves by itself; folders end with a slash.
+        state: folders in which it keeps its own (login, sessions), absolute or from `~/` on: walls leave them
+            open to it, in both roles.
     """
 
     command: Mapping[Role, tuple[str, ...]]
@@ -36,6 +39,7 @@ class CustomAgent:
     usage_adds: bool = False
     family: str = "custom"
     litter: tuple[str, ...] = ()
+    state: tuple[str, ...] = ()
 
 
 def as_spec(agent_id: str, custom: CustomAgent) -> AgentSpec:
@@ -67,6 +71,7 @@ def as_spec(agent_id: str, custom: CustomAgent) -> AgentSpec:
         tells_cost_midway=custom.cost_usd is not None and custom.output is OutputFormat.JSONL,
         model_args=(),
         litter=custom.litter,
+        home=Home(tuple(StatePlace(path.removeprefix("~/")) for path in custom.state)),
         note="described in orchestrator.yaml",
     )
 

@@ -97,6 +97,8 @@ def classify(
     `now` (aware) is what a time of day in a message is counted from; the current time by default.
     """
     by = ending.ended_by
+    if by.is_elsewhere:
+        return _elsewhere(spec, ending, transcript)
     done = ending.returncode == 0 if by is EndedBy.EXITED else transcript.complete
     if done and transcript.error is None and transcript.final_text:
         return None
@@ -113,6 +115,16 @@ def classify(
         kind = FailureKind.BUDGET
     message = f"{spec.agent_id}: {error.message or 'no final message'} ({_how(ending)})"
     return Failure(kind, one_line(message), told)
+
+
+def _elsewhere(spec: AgentSpec, ending: Ending, transcript: Transcript) -> Failure:
+    """What became of one that was to run elsewhere; a launcher's own words say more than its status."""
+    said = [line.strip() for line in transcript.stderr.splitlines() if line.strip()]
+    if ending.ended_by is EndedBy.NOT_LAUNCHED:
+        why = ending.words or (said or ["its launcher ended before anything had begun"])[-1]
+        return Failure(FailureKind.NOT_LAUNCHED, one_line(f"{spec.agent_id} was not launched: {why}"))
+    why = ending.words + (f" ({said[-1]})" if said and ending.ended_by is EndedBy.LOST else "")
+    return Failure(FailureKind.LOST, one_line(f"{spec.agent_id}: {why}"))
 
 
 def _kind_of(spec: AgentSpec, ending: Ending, error: AgentError, *, structured: bool) -> FailureKind:

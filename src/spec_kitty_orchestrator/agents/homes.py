@@ -14,7 +14,7 @@ class StatePlace:
     """A folder in which a CLI keeps its own: its login, its sessions, its caches.
 
     Attributes:
-        path: where it is, below the home folder.
+        path: where it is, below the home folder; or absolute.
         variable: the environment variable that names another place for it, or for what it lies in.
         below: where it lies in what the variable names.
         kept: names in it that the CLI only reads: what they hold is run, or trusted, the next time that a
@@ -55,14 +55,15 @@ _OPENCODE_KEEPS = (
     *("agent", "agents", "command", "commands", "plugin", "plugins", "skill", "skills", "tool", "tools"),
 )
 
-# Its ~/.claude.json stays read-only: it cannot note there how often it was started, and holds MCP servers.
+# Its .claude.json holds MCP servers and stays read-only: it cannot note there how often it was started. With
+# CLAUDE_CONFIG_DIR it lies in that folder, else beside .claude.
 CLAUDE_CODE = Home(
     (
         StatePlace(
             ".claude",
             "CLAUDE_CONFIG_DIR",
             kept=(
-                *("settings.json", "settings.local.json", "CLAUDE.md", "keybindings.json"),
+                *(".claude.json", "settings.json", "settings.local.json", "CLAUDE.md", "keybindings.json"),
                 *("agents", "commands", "hooks", "output-styles", "plugins", "skills"),
             ),
         ),

@@ -9,6 +9,7 @@ from types import MappingProxyType
 
 from attrs import field, frozen
 
+from ..processes.launcher import Launcher
 from .homes import Home
 from .places import NOWHERE, At
 from .sessions import Sessions
@@ -50,6 +51,8 @@ class FailureKind(str, enum.Enum):
     HANDOVER_REFUSED = "handover_refused"
     CHECKS_FAILED = "checks_failed"
     WORK_CHANGED = "work_changed"  # by a reviewer
+    NOT_LAUNCHED = "not_launched"  # elsewhere: it never began there, and says nothing of the agent
+    LOST = "lost"  # elsewhere: its end was not heard of, or it was ended there by somebody
     SESSION_LOST = "session_lost"  # which was to be gone on with; nobody's fault, and nothing was done
 
 
@@ -200,7 +203,7 @@ class AgentSettings:
     """What the user sets for one agent under `agents.settings.<id>`.
 
     Attributes:
-        sandbox: what is put around it; None: what the settings say of all.
+        sandbox: what is put around it, and `launcher`: where it runs; None: what the settings say of all.
     """
 
     model: str | None = None
@@ -208,4 +211,5 @@ class AgentSettings:
     env: Mapping[str, str] = field(default=NOTHING, repr=False)  # may hold secrets
     timeout_seconds: float | None = None
     max_cost_usd: float | None = None
+    launcher: Launcher | None = None
     sandbox: Wall | None = None

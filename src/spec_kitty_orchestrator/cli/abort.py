@@ -13,6 +13,7 @@ from .orchestrate import repo_root_option
 from .output import examples
 
 if TYPE_CHECKING:
+    from ..processes.launcher import FarJob
     from ..report.outlet import Voice
     from ..run.lock import Holder
     from ..run.state import RunState, RunStore
@@ -53,9 +54,11 @@ def abort(cleanup: bool, repo_root: Path | None) -> ExitCode:
     root = find_repo_root(repo_root)
     store = RunStore(root / KITTIFY)
     with Voice() as say:
-        left = trio.run(_end_everything, root, store, say)
+        left, unsettled = trio.run(_end_everything, root, store, say)
         with run_lock(root, store.load(), for_a_run=False):
             state = store.load()
+            if state is not None and state.belongs_to(root):
+                state.settle_jobs(unsettled)
             say("nothing is recorded of it" if state is None else _record(root, store, state, say))
             if cleanup:
                 store.delete()
@@ -86,13 +89,16 @@ async def _stop(live: Holder, grace: float, say: Voice) -> None:
     say("it stopped by itself" if by_itself else "it had to be killed", err=True)
 
 
-async def _end_everything(root: Path, store: RunStore, say: Voice) -> tuple[str, ...]:
-    """Ends the live run, if there is one, and what one that was killed has left.
+async def _end_everything(
+    root: Path, store: RunStore, say: Voice
+) -> tuple[tuple[str, ...], tuple[FarJob, ...]]:
+    """Ends the live run, if there is one, and what one that was killed has left, here and elsewhere.
 
-    Returns what could not be ended.
+    Returns what could not be ended, in words, and the jobs among that.
     """
     from ..errors import OrchestratorError, StateFileError, UsageError
     from ..processes.orphans import still_running, sweep_run
+    from ..run.jobs import Settled, end_jobs
     from ..run.opening import KITTIFY
     from ..run.stopping import await_live_run
     from ..settings.loading import load_settings
@@ -107,11 +113,12 @@ async def _end_everything(root: Path, store: RunStore, say: Voice) -> tuple[str,
     if live is None and state is None:
         raise trouble or UsageError(f"{root}: no run to abort")
     try:
-        grace = load_settings(root / KITTIFY, os.environ, Flags()).grace_seconds
+        settings = load_settings(root / KITTIFY, os.environ, Flags())
+        grace, longest = settings.grace_seconds, settings.longest_grace
     except OrchestratorError:  # nor must a broken configuration
-        grace = 10.0
+        grace = longest = 10.0
     if live is not None:
-        await _stop(live, grace, say)
+        await _stop(live, longest, say)
     runs = {state.run_id} if state is not None and state.belongs_to(root) else set()
     left: list[str] = []
     for run_id in runs | {live.run_id if live is not None else ""} - {""}:
@@ -121,10 +128,13 @@ async def _end_everything(root: Path, store: RunStore, say: Voice) -> tuple[str,
         left += swept.left
     if trouble is not None:
         raise trouble
-    state = store.load()
+    state, settled = store.load(), Settled()
     if state is not None and state.belongs_to(root):
         left += state.known_left()
+        settled = await end_jobs(state.far_jobs(), os.environ)
     still = still_running(left)
     for survivor in still:
         say(f"WARNING: could NOT be ended: {survivor} (another user's?)", err=True)
-    return still
+    for warning in settled.warnings:
+        say(warning, err=True)
+    return still + settled.words, settled.unsettled

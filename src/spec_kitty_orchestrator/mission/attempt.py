@@ -29,6 +29,7 @@ from ..report.times import utc_now
 from ..walls.around import not_put_up
 from ..walls.enclosure import Occupant
 from .context import RunContext
+from .launching import launch_elsewhere
 from .records import INTERRUPTED, SUCCEEDED, AttemptRecord
 from .sessions import KeptSession
 
@@ -87,6 +88,7 @@ async def run_attempt(run: RunContext, attempt: Attempt) -> AttemptResult:
         raise
     finally:
         record.outcome = outcome
+        record.job = record.job if record.keeper is not None else None  # nothing was launched
         record.usage = _own_usage(run, attempt, reader.usage, outcome)
         record.seconds = trio.current_time() - started if record.seconds is None else record.seconds
         _close_record(run, attempt.wp_id, record)
@@ -105,7 +107,8 @@ async def _run(
         run.save(attempt.wp_id)
 
     def note_end(ending: Ending) -> None:
-        record.left = ending.left  # also of one that is stopped with the run
+        record.left, record.elsewhere = ending.left, ending.elsewhere  # also of one stopped with the run
+        record.job = record.job if ending.elsewhere else None
 
     general = run.settings.agents
     limits = Limits(
@@ -114,8 +117,9 @@ async def _run(
         max_log_mib=run.settings.max_log_mb,
     )
     try:
+        far = launch_elsewhere(run, attempt.wp_id, record, agent, attempt.workspace)
         await run.saved()  # whoever comes after a crash knows of the attempt
-        command = evolve(_command(run, attempt, log), on_end=note_end)
+        command = evolve(_command(run, attempt, log), on_end=note_end, far=far)
         ending = await run.agents.start(command, log, limits, reader, note_keeper)
     except ProgramMissing as problem:
         return AttemptResult(reader.finish(), Failure(FailureKind.NOT_INSTALLED, problem.message))
@@ -225,6 +229,8 @@ def _close_record(run: RunContext, wp_id: str, record: AttemptRecord) -> None:
     run.events.emit(AttemptEnded(wp_id, *what, round(record.seconds, 3), **usage, session_id=session))
     if record.swept:
         run.events.emit(ProcessesSwept(wp_id, record.agent, record.swept))
+    if record.elsewhere:
+        run.events.emit(ProcessesLeft(wp_id, record.agent, (record.elsewhere,)))
     if record.left:
         run.events.emit(ProcessesLeft(wp_id, record.agent, record.left))
 

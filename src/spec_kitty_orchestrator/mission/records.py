@@ -12,6 +12,7 @@ from ..agents.spec import Role
 from ..agents.transcript import Usage
 from ..host.contract.lanes import Lane
 from ..processes.identity import ProcessIdentity
+from ..processes.launcher import FarJob
 from .rules import LIES_IN_THE_AGENT, Tally
 from .sessions import KeptSession
 from .verdict import Reviewed
@@ -24,7 +25,9 @@ REVIEWS_KEPT = 10
 class AttemptRecord:
     """One attempt of one agent. `outcome` is None while it runs; paths are relative to the repository.
 
-    `swept` is what the agent left behind and was ended, `left` what could not be; each as "pid name".
+    `job` is what it is elsewhere, until somebody has made sure that it has ended there; `elsewhere` says what
+    may be left of it, in words. `swept` is what the agent left behind and was ended, `left` what could not
+    be; each as "pid name".
     `usage` is this attempt's own; `continued`: it went on with the agent's session of an earlier one.
     """
 
@@ -39,6 +42,8 @@ class AttemptRecord:
     seconds: float | None = None
     swept: tuple[str, ...] = ()
     left: tuple[str, ...] = ()
+    job: FarJob | None = None
+    elsewhere: str = ""
     usage: Usage = field(factory=Usage)
     session_id: str | None = None
     continued: bool = False

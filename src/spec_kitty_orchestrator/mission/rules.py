@@ -34,6 +34,7 @@ FOR_A_PERSON = frozenset({FailureKind.AUTH, FailureKind.BAD_MODEL, FailureKind.B
 RESTS: Mapping[FailureKind, Rhythm] = {
     FailureKind.NOT_INSTALLED: Rhythm(5.0, 5.0),  # CLIs update themselves
     FailureKind.NETWORK: Rhythm(2.0, 5 * 60.0),
+    FailureKind.NOT_LAUNCHED: Rhythm(2.0, 5 * 60.0),  # a cluster is what a network is
     FailureKind.RATE_LIMIT: Rhythm(30.0, 15 * 60.0),
     **dict.fromkeys(FOR_A_PERSON, Rhythm(60.0, 15 * 60.0, factor=15)),
 }

@@ -72,7 +72,7 @@ class KeptSession:
     def after(self, failure: Failure | None, transcript: Transcript) -> KeptSession | None:
         """What is left of it when an attempt has ended; None: nobody must go on with it."""
         kind = None if failure is None else failure.kind
-        if kind is FailureKind.SESSION_LOST:
+        if kind is FailureKind.SESSION_LOST or (kind is FailureKind.NOT_LAUNCHED and not self.resumed):
             return None
         if kind in MAY_LIE_IN_THE_SESSION and (self.resumed or _was_refused(transcript)):
             return None

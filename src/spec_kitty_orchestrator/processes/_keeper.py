@@ -73,7 +73,7 @@ class KeeperProcess:
         self.orphaned = self.asked = False
         self.command = 0
         self.status: int | None = None
-        self.stop_at = float("inf")
+        self.stop_at, self.heard_at = float("inf"), time.monotonic()
         self.childless = self.kill_ordered = False
         self.swept: dict[int, str] = {}
         self.poll = select.poll()
@@ -148,6 +148,7 @@ class KeeperProcess:
 
     def take_orders(self) -> None:
         orders = os.read(self.control, 64)
+        self.heard_at = time.monotonic()
         self.kill_ordered |= b"K" in orders
         if b"T" in orders:
             self.stop_within(0)

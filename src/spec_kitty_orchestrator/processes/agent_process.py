@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from contextlib import AbstractAsyncContextManager, suppress
 from pathlib import Path
 from typing import Protocol
 
@@ -14,6 +14,7 @@ from trio.abc import ReceiveStream
 from .attempt_log import AttemptLog
 from .bounds import DRAIN_SECONDS, EXIT_SECONDS
 from .ending import EndedBy, Ending
+from .far import FarKeeper, open_far
 from .identity import ProcessIdentity
 from .keeper import Command, Keeper, open_keeper
 
@@ -28,7 +29,7 @@ class Limits:
     """How long an attempt may take, in seconds, and what it may print.
 
     Attributes:
-        timeout: the whole attempt.
+        timeout: the whole attempt, from the moment when the agent began, wherever that is.
         idle_timeout: between two pieces of output; None: as long as it likes.
         exit_deadline, drain: see `bounds.py`.
         max_log_mib: of output, in MiB.
@@ -80,24 +81,31 @@ async def run_agent(
         LogNotWritten: the log exists already or cannot be written; the agent has been stopped.
     """
     with AttemptLog(log_file, limits.max_log_mib) as log:
-        async with open_keeper(command) as keeper:
+        async with _kept(command) as keeper:
             on_start(keeper.identity)
             ending = await _Agent(keeper, limits, sink, log).run()
     log.raise_trouble()
     return ending
 
 
+def _kept(command: Command) -> AbstractAsyncContextManager[Keeper | FarKeeper]:
+    """The command with a keeper above it, here or elsewhere."""
+    return open_keeper(command) if command.far is None else open_far(command, command.far)
+
+
 class _Agent:
     """One agent at work. The deadline of `_waiting` is the nearest limit; readers move it as output comes."""
 
-    def __init__(self, keeper: Keeper, limits: Limits, sink: OutputSink, log: AttemptLog) -> None:
+    def __init__(self, keeper: Keeper | FarKeeper, limits: Limits, sink: OutputSink, log: AttemptLog) -> None:
         self._keeper, self._limits, self._sink, self._log = keeper, limits, sink, log
-        self._started = self._last_output = trio.current_time()
+        self._last_output = trio.current_time()
         self._completed: float | None = None
         self._waiting = trio.CancelScope()
         self._serving = trio.CancelScope(shield=True)  # goes on while the agent is being stopped
         self._logging = trio.CancelScope(shield=True)
         self._all_read, self._all_logged = trio.Event(), trio.Event()
+        if isinstance(keeper, FarKeeper):
+            keeper.on_begin = self._set_deadline
 
     async def run(self) -> Ending:
         """Wait for the end, whatever brings it; see `run_agent`."""
@@ -174,7 +182,10 @@ class _Agent:
             return self._completed + self._limits.exit_deadline, EndedBy.COMPLETED
         if self._sink.is_too_dear:
             return float("-inf"), EndedBy.TOO_DEAR
-        limits = [(self._started + self._limits.timeout, EndedBy.TIMEOUT)]
+        begun = self._keeper.begun
+        if begun is None:  # it is on its way, which is no time of its own
+            return float("inf"), EndedBy.TIMEOUT
+        limits = [(begun + self._limits.timeout, EndedBy.TIMEOUT)]
         if self._limits.idle_timeout is not None and not self._log.is_behind:
-            limits.append((self._last_output + self._limits.idle_timeout, EndedBy.IDLE))
+            limits.append((max(begun, self._last_output) + self._limits.idle_timeout, EndedBy.IDLE))
         return min(limits, key=lambda limit: limit[0])

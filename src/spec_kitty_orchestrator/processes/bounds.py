@@ -49,6 +49,20 @@ ROLLBACK_SECONDS = 10.0
 ORPHANED_CHANGE_SECONDS = 10.0
 """What a change gets to end by itself when we were killed: five times what one takes."""
 
+# Elsewhere: a launcher (srun, podman) with a keeper of ours behind it.
+LAUNCHER_SECONDS = 5.0
+"""Between SIGTERM and SIGKILL for a launcher that did not end with what it launched."""
+FAR_EXIT_SECONDS = 10.0
+"""From the far keeper's last word to the launcher's exit; then the launcher is ended."""
+CLEANUP_SECONDS = 45.0
+"""Until a cluster says that a job is gone; Slurm's own KillWait is 30."""
+HURRIED_CLEANUP_SECONDS = 10.0
+"""The same, once everything is to be killed at once; what was not confirmed then, the next run asks about."""
+REPORT_SECONDS = 5.0
+"""What the far keeper's last word may take to be seen here, over a shared file system."""
+FAR_SECONDS = LAUNCHER_SECONDS + KEEPER_SECONDS + CLEANUP_SECONDS + REPORT_SECONDS
+"""What all of that adds to the end of an agent that is not on this machine."""
+
 # The whole run.
 SAME_EVENT_SECONDS = 0.1
 """Signals this close are one event: a shell and the terminal both send SIGHUP, a wrapper passes Ctrl-C on."""

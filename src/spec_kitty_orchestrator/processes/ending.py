@@ -17,6 +17,14 @@ class EndedBy(enum.Enum):
     LOG_FULL = "log full"
     TOO_DEAR = "too dear"  # it told that it had cost more than it may
     KEEPER_LOST = "keeper lost"  # killed, or hung: how the command itself ended is not known
+    NOT_LAUNCHED = "not launched"  # it was to run elsewhere, and never began there
+    LOST = "lost"  # it ran elsewhere, and its end was not heard of
+    ENDED_THERE = "ended there"  # it ran elsewhere, and was told to stop there, not by us
+
+    @property
+    def is_elsewhere(self) -> bool:
+        """It says what became of it on the way to another place, or there; not of the command itself."""
+        return self in (EndedBy.NOT_LAUNCHED, EndedBy.LOST, EndedBy.ENDED_THERE)
 
 
 @frozen
@@ -42,6 +50,8 @@ class Ending:
         swept: what it left behind or had to be killed beside it, each as "pid name".
         seconds: from its start until everything was gone.
         left: what it left behind and nobody could end, each as "pid name".
+        words: what is known of an end elsewhere.
+        elsewhere: what is left in another place, or may be, in words; empty when nothing is.
     """
 
     returncode: int | None
@@ -50,3 +60,5 @@ class Ending:
     swept: tuple[str, ...]
     seconds: float
     left: tuple[str, ...] = ()
+    words: str = ""
+    elsewhere: str = ""

@@ -25,6 +25,7 @@ from .bounds import KEEPER_SECONDS, START_SECONDS
 from .ending import EndedBy, Ending
 from .identity import ProcessIdentity
 from .launch import KEEPER_CODE, keeper_argv, pipe
+from .launcher import FarLaunch
 from .orphans import CHILDREN, KEEPER_MARKER, end_orphans, still_running
 from .starting import CommandNotStarted, not_executed
 
@@ -39,25 +40,27 @@ class Command:
         argv: the program and its arguments; a name without a slash is looked for on the PATH of `env`.
         cwd: its folder.
         env: its whole environment, save `PWD`: some programs trust that more than their real folder.
-        stdin: the file that it reads; nothing when None.
+        stdin: the file that it reads, or the descriptor of a pipe; nothing when None.
         first_signal: what it and its descendants are asked to stop with.
         patience: seconds that it may go on, to finish, when this process dies; orders are obeyed at once.
         grace: seconds between the first signal and SIGKILL.
         shield: signals that never reach it or what it starts, sent by whomever.
         kill_now: once it is set, the command is killed at once, also while it is being stopped.
         on_end: is told how it ended, also when whoever waits for that is cancelled.
+        far: how it gets to another place, to run there; None: it runs here.
     """
 
     argv: tuple[str, ...]
     cwd: Path
     env: Mapping[str, str]
-    stdin: Path | None = None
+    stdin: Path | int | None = None
     first_signal: int = signal.SIGTERM
     patience: float = 0.0
     grace: float = 10.0
     shield: frozenset[int] = frozenset()
     kill_now: trio.Event = field(factory=trio.Event)
     on_end: Callable[[Ending], None] = lambda _: None
+    far: FarLaunch | None = None
 
     @property
     def packed(self) -> bytes:
@@ -84,6 +87,7 @@ class Keeper:
 
     Attributes:
         stdout, stderr: the command's streams; end-of-file comes when all its descendants have let go of them.
+        begun: when the command began, on Trio's clock.
         identity: the keeper's.
     """
 
@@ -103,7 +107,7 @@ class Keeper:
         self._unread = b""
         self._status: int | None = None
         self._ending: Ending | None = None
-        self._started = trio.current_time()
+        self.begun: float = trio.current_time()
         self._give_up_at = float("inf")
         self._reading: trio.CancelScope | None = None
 
@@ -181,7 +185,7 @@ class Keeper:
         self._ending = self._how_it_ended(tuple(dict.fromkeys(swept)), tuple(dict.fromkeys(left)))
 
     def _how_it_ended(self, swept: tuple[str, ...], left: tuple[str, ...] = ()) -> Ending:
-        status, seconds = self._status, trio.current_time() - self._started
+        status, seconds = self._status, trio.current_time() - self.begun
         if status is None:
             return Ending(None, None, EndedBy.KEEPER_LOST, swept, seconds, left)
         code, signum = (None, -status) if status < 0 else (status, None)
@@ -288,6 +292,8 @@ async def _discard(process: trio.Process) -> None:
 def _open_stdin(command: Command, theirs: ExitStack) -> int:
     if command.stdin is None:
         return subprocess.DEVNULL
+    if isinstance(command.stdin, int):
+        return command.stdin
     descriptor = os.open(command.stdin, os.O_RDONLY | os.O_CLOEXEC)
     theirs.callback(os.close, descriptor)
     return descriptor

@@ -102,7 +102,7 @@ def _setbacks(wp: WpStory) -> Iterator[Dated]:
 
 def _waits(wp: WpStory, now: float) -> Iterator[Dated]:
     for span in wp.timeline.spans:
-        told = span.phase in (Phase.AGENTS, Phase.PAUSE, Phase.PUT_OFF, Phase.LANE)
+        told = span.phase in (Phase.AGENTS, Phase.PAUSE, Phase.PUT_OFF, Phase.LANE, Phase.PLACE)
         if told and span.seconds(now) >= SHORT_WAIT_SECONDS:
             yield span.start, Happening(clock(span.start), _wait(span, now), QUIET)
 

@@ -16,7 +16,15 @@ REJECTED = "changes_requested"
 SHORT_WAIT_SECONDS = 1.0
 """Waits that are shorter are not told."""
 
-TOLD_WAITS = (Phase.AGENTS, Phase.PAUSE, Phase.PUT_OFF, Phase.LANE, Phase.SLOT, Phase.HELD)
+TOLD_WAITS = (
+    Phase.AGENTS,
+    Phase.PAUSE,
+    Phase.PUT_OFF,
+    Phase.LANE,
+    Phase.PLACE,
+    Phase.SLOT,
+    Phase.HELD,
+)
 """What a work package waits for beside those that it depends on, and the host's ordinary calls."""
 
 

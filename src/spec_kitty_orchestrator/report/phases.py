@@ -18,6 +18,7 @@ class Phase(str, enum.Enum):
     IMPLEMENTATION = "implementation"
     CHECKS = "checks"
     REVIEW = "review"
+    PLACE = "place"  # an attempt waits for its place elsewhere
     AGENTS = "agents"  # waits for agents that rest
     PAUSE = "pause"  # before an agent tries again
     PUT_OFF = "put_off"  # refused by the host, or it broke down
@@ -51,6 +52,7 @@ _WORDS = {
     Phase.IMPLEMENTATION: "implementing",
     Phase.CHECKS: "checks",
     Phase.REVIEW: "review",
+    Phase.PLACE: "waiting for a place",
     Phase.AGENTS: "waiting for agents",
     Phase.PAUSE: "pause before a retry",
     Phase.PUT_OFF: "put off by the host",

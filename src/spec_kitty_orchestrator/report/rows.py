@@ -108,7 +108,11 @@ def _row(story: Story, wp: WpStory, now: float, overhear: Overhear) -> Row:
     row = Row(wp.wp_id, wp.lane, Need.IDLE, cost=_cost(wp))
     if wp.is_accepted:
         return evolve(row, need=Need.THROUGH, now=_approved(wp))
-    if (attempt := wp.attempt) is not None:
+    if (attempt := wp.attempt) is not None and (place := wp.waits) is not None and place.phase is Phase.PLACE:
+        told = f"{attempt.agent} waits for a place ({place.words})"
+        time = stopwatch(place.seconds(now))
+        return evolve(row, need=Need.WAITS, now=told, attempt=str(attempt.number), time=time)
+    if attempt is not None:
         return evolve(
             row,
             need=Need.AT_WORK,

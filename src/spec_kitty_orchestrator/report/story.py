@@ -127,7 +127,7 @@ class Story:
     @property
     def at_work(self) -> list[WpStory]:
         """Those that have a place: an agent, a check, or a call at the host is at them."""
-        phases = (Phase.SETUP, Phase.IMPLEMENTATION, Phase.CHECKS, Phase.REVIEW, Phase.HOST)
+        phases = (Phase.SETUP, Phase.IMPLEMENTATION, Phase.CHECKS, Phase.REVIEW, Phase.HOST, Phase.PLACE)
         return [wp for wp in self.work_packages.values() if wp.timeline.phase in phases]
 
     @property
@@ -209,11 +209,14 @@ class Story:
             elif wp.timeline.phase is Phase.HOST:
                 wp.timeline.was(Phase.HELD, since, time)
 
-    def _lane_changed(self, time: float, _: LaneChanged) -> None:
+    def _lane_changed(self, time: float, event: LaneChanged) -> None:
         """What depends on it may start now, or no longer; and nobody knows what is waited for now."""
         self.people = ()
         for wp_id, wp in self.work_packages.items():
-            if wp.timeline.phase in (Phase.DEPENDENCIES, Phase.SLOT):
+            if event.wp_id in (wp_id, *wp.dependencies) and wp.timeline.phase in (
+                Phase.DEPENDENCIES,
+                Phase.SLOT,
+            ):
                 wp.wait(time, self.waits_for(wp_id))
 
     def _attempt_ended(self, _: float, event: AttemptEnded) -> None:

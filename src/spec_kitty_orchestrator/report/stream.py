@@ -38,7 +38,7 @@ class EventStream:
 
 
 class JsonLines:
-    """Appends each event to `events.jsonl` as a line of `schema.as_line`.
+    """A listener that appends each event to `events.jsonl` as a line of `schema.as_line`.
 
     The disk is written in a thread. While it refuses, events are kept and tried again.
 
@@ -53,6 +53,9 @@ class JsonLines:
         self._refused = ""
         self._lost = 0
         self._outlet = Outlet()
+
+    def __call__(self, event: Event) -> None:
+        self.write(utc_now(), event)
 
     def write(self, time: str, event: Event) -> None:
         """Append what happened at that time; never waits."""

@@ -40,6 +40,38 @@ class WaitingForLane(WpEvent):
 
 
 @frozen
+class WaitingForPlace(WpEvent):
+    """An attempt that is to run elsewhere has not begun there; `launcher` is slurm or command."""
+
+    role: str
+    agent: str
+    number: int
+    launcher: str
+    job: str
+
+    @property
+    def line(self) -> str:
+        what = f"{self.wp_id} {self.role} {self.number}: {self.agent}"
+        return f"{what} waits for a place ({self.launcher}, {self.job})"
+
+
+@frozen
+class PlaceFound(WpEvent):
+    """An attempt has begun elsewhere; `seconds` is how long that took, and counts for no limit."""
+
+    role: str
+    agent: str
+    number: int
+    where: str
+    seconds: float
+
+    @property
+    def line(self) -> str:
+        what = f"{self.wp_id} {self.role} {self.number}: {self.agent}"
+        return f"{what} runs on {self.where}, after {self.seconds:.1f} s"
+
+
+@frozen
 class AttemptInVain(WpEvent):
     """An attempt that ended well did not reach what it was made for; `outcome` is the failure kind."""
 

@@ -27,7 +27,7 @@ from .events import (
 )
 from .phases import Phase, Span, Timeline
 from .totals import Spent, Total
-from .wp_events import AttemptInVain, WaitingForLane, WpNamed, WpTakenUp
+from .wp_events import AttemptInVain, PlaceFound, WaitingForLane, WaitingForPlace, WpNamed, WpTakenUp
 
 ACCEPTED_LANES = frozenset({"approved", "done"})
 SETTLED_LANES = ACCEPTED_LANES | {"blocked", "canceled"}
@@ -190,6 +190,13 @@ class WpStory:
         self.attempts.append(AttemptStory(*what, time, event.continued, spent=Spent(has_ended=False)))
         self.timeline.enter(Span(Phase(event.role), time, who=(event.agent,)))
 
+    def _waits_for_place(self, time: float, event: WaitingForPlace) -> None:
+        self.timeline.enter(Span(Phase.PLACE, time, who=(event.agent,), words=event.launcher))
+
+    def _place_found(self, time: float, event: PlaceFound) -> None:
+        if self.attempt is not None and self.timeline.phase is Phase.PLACE:
+            self.timeline.enter(Span(Phase(event.role), time, who=(event.agent,)))
+
     def _attempt_ended(self, time: float, event: AttemptEnded) -> None:
         attempt = self._attempt_of(event.role, event.number)
         if attempt is None:  # the file begins in the middle
@@ -242,6 +249,8 @@ _HANDLERS: Mapping[type[WpEvent], Callable[[WpStory, float, Any], None]] = {
     AttemptStarted: WpStory._attempt_started,
     CommandEnded: WpStory._command_ended,
     HandoverRefused: WpStory._went_back,
+    PlaceFound: WpStory._place_found,
+    WaitingForPlace: WpStory._waits_for_place,
     LaneChanged: WpStory._lane_changed,
     RetryPlanned: WpStory._retry_planned,
     SentBack: WpStory._went_back,

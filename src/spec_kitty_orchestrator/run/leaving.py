@@ -8,15 +8,14 @@ from pathlib import Path
 import trio
 
 PAGE_SECONDS = 5.0
-"""What the page may take at the end of a run; a thousand work packages take one."""
+"""What the page may take at the end of a run; a thousand work packages of four attempts take one."""
 
 
-async def leave_page(events_file: Path, root: Path, tell: Callable[[str], None]) -> Path | None:
+async def leave_page(events_file: Path, tell: Callable[[str], None]) -> Path | None:
     """Writes the page of a run in a thread, for which nobody waits longer than `PAGE_SECONDS`.
 
     Args:
-        root: of the repository, in which the file is.
-        tell: is told where the page is, or why there is none. That changes nothing for the run.
+        tell: is told why there is none, which changes nothing for the run.
 
     Returns:
         where it is, if it is there.
@@ -27,8 +26,6 @@ async def leave_page(events_file: Path, root: Path, tell: Callable[[str], None])
             path = await trio.to_thread.run_sync(_write, events_file, abandon_on_cancel=True)
         except Exception as problem:  # noqa: BLE001 - the run is over, and a page must not change how it ended
             tell(f"no report was written: {problem}")
-        else:
-            tell(f"report: {path.relative_to(root)}")
     if patience.cancelled_caught:
         tell(f"no report was written: it took longer than {PAGE_SECONDS:g} s")
     return path

@@ -35,6 +35,7 @@ from .asking import (
     check_named_work_packages,
     wanted_of,
 )
+from .jobs import check_launchers, launchers_in
 from .tracing import check_traces
 
 KITTIFY = ".kittify"
@@ -128,7 +129,6 @@ async def check_everything(request: Request) -> Opened:
         OrchestratorError: the first thing that is wrong, with its remedy.
     """
     settings = load_settings(request.repo_root / KITTIFY, request.environ, request.flags)
-    check_open_files(settings.max_concurrent_wps)
     check_traces(settings.otel, request.environ)
     agents = named_agents(settings, request.environ, (*request.agents, request.asked.agent))
     check_asked_agent(request.asked, settings, agents)
@@ -136,6 +136,8 @@ async def check_everything(request: Request) -> Opened:
         check_part(part, agents)
         for agent in part.names:
             policy_for(agents[agent], part.role)
+    check_open_files(settings.max_concurrent_wps, is_far=bool(launchers_in(agents)))
+    await check_launchers(agents, request.environ)
     await check_walls(Walls(settings.sandbox, request.repo_root), agents, request.environ)
     await check_merge(settings, request.repo_root)
     binary = find_host_binary(settings.host.binary, request.environ)
@@ -188,9 +190,9 @@ async def ask_host(host: HostClient) -> tuple[str, MissionState]:
     return version.api_version, states[0]
 
 
-def check_open_files(agents: int) -> None:
+def check_open_files(agents: int, *, is_far: bool = False) -> None:
     """Raises UsageError when this process may not have as many files open as so many agents at once need."""
-    needed, most = open_files_for(agents), most_open_files()
+    needed, most = open_files_for(agents, is_far=is_far), most_open_files()
     if 0 <= most < needed:
         raise UsageError(
             f"max_concurrent_wps: {agents} agents at once need {needed} open files, we may have {most}",

@@ -32,6 +32,7 @@ from ..report.times import clock_time
 from ..settings.loading import load_settings
 from .clock import SteadyClock
 from .first_words import run_started
+from .jobs import Settled, end_jobs
 from .last_words import overhear
 from .leaving import leave_page
 from .lock import RunLock, run_lock
@@ -74,7 +75,7 @@ def supervise(request: Request, *, resume: bool) -> ExitCode:
     """
     settings = load_settings(request.repo_root / KITTIFY, request.environ, request.flags)
     stop = StopControl(settings.grace_seconds)
-    exit_hard_when_late(stop, hard_exit_seconds(settings.grace_seconds, settings.host.timeout_seconds))
+    exit_hard_when_late(stop, hard_exit_seconds(settings.longest_grace, settings.host.timeout_seconds))
     overheard = overhear(request.repo_root, settings.agents.custom)
     shown_on = sys.stderr if request.events else sys.stdout  # then that carries events alone
     with stop.handlers(), open_display(shown_on, plain=request.plain, overheard=overheard) as display:
@@ -98,11 +99,12 @@ async def _supervise(request: Request, stop: StopControl, display: Board | Lines
     before = store.load()  # a damaged file is told before anything else is done
     with run_lock(request.repo_root, before) as lock:
         # What a killed run left in flight must not land after the host was asked how things stand.
-        swept = await _sweep(before, request, stop.grace)
+        swept, settled = await _sweep(before, request, stop.grace)
         opened = await check_everything(request)
         traces = await open_traces(opened.settings.otel, request.environ, opened.agents, display.notice)
         taken = await trio.to_thread.run_sync(partial(take_up, opened, store, resume=resume))
         taken.state.left = list(dict.fromkeys((*taken.state.left, *swept.left)))
+        taken.state.settle_jobs(settled.unsettled)
         writer = StateWriter(store, taken.state)
         writer.mark()
         await writer.saved()
@@ -112,17 +114,18 @@ async def _supervise(request: Request, stop: StopControl, display: Board | Lines
         run = with_traces(open_run(opened, writer, opened.agent_kit(run_agent, stop.kill_now)), traces)
         session = Session(opened, writer, lock, stop, run, Notices(run, stop))
         async with session.recording(display):
-            session.tell_what_begins(swept, taken.notices, resumed=resume)
+            session.tell_what_begins(swept, (*taken.notices, *settled.warnings), resumed=resume)
             if before is not None and not before.belongs_to(request.repo_root):
                 run.events.emit(Notice(f"{_is_a_copy(before)}; nothing of that run is touched"))
             return await session.run_mission()
 
 
-async def _sweep(before: RunState | None, request: Request, grace: float) -> Swept:
+async def _sweep(before: RunState | None, request: Request, grace: float) -> tuple[Swept, Settled]:
     """Ends what the last run left, unless that ran in another checkout, where it may be alive."""
     if before is None or not before.belongs_to(request.repo_root):
-        return Swept()
-    return await sweep_run(before.run_id, grace)
+        return Swept(), Settled()
+    swept = await sweep_run(before.run_id, grace)
+    return swept, await end_jobs(before.far_jobs(), request.environ)
 
 
 def _is_a_copy(before: RunState) -> str:
@@ -226,13 +229,14 @@ class Session:
                 async with trio.open_nursery() as nursery:  # each may wait: for a disk, for a network
                     nursery.start_soon(trio.to_thread.run_sync, self.run.traces.close)
                     nursery.start_soon(trio.to_thread.run_sync, lines.close)
-                page = await leave_page(file, self.run.repo_root, display.notice)
+                page = await leave_page(file, display.notice)
                 await self.notices.finish(page, display.notice)
                 await trio.to_thread.run_sync(give_back, self.run.log_dir, self.run.repo_root / KITTIFY)
 
     async def _end(self, status: RunStatus, end: MissionEnd) -> ExitCode:
         state = self.writer.state
-        end = end.with_left(still_running(dict.fromkeys(state.known_left())))
+        left = still_running(dict.fromkeys(state.known_left()))
+        end = end.with_left((*left, *map(str, state.far_jobs())))
         state.status, state.reason = status, "\n".join(end.lines)
         try:
             await self.writer.save_at_last()

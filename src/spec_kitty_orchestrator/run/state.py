@@ -20,6 +20,7 @@ from ..mission.costs import totals_of
 from ..mission.records import MergeRecord, WpRecord
 from ..mission.rules import Rest
 from ..processes.identity import ProcessIdentity
+from ..processes.launcher import FarJob
 from ..report.times import utc_now
 from ..report.totals import Totals
 from ..settings.values import Flags
@@ -50,6 +51,7 @@ class RunState:
         merge: the last merge of the mission that was begun, by this run or one before it.
         paused_since: when a person paused it; None while it is not paused.
         left: what nobody could end beside what the attempts left, each as "pid name".
+        jobs: what earlier runs began elsewhere, and nobody has made sure that it has ended.
         resting: agents at their limit, and until when; it is their account's, whatever the mission.
         traceparent: the span of its last start that was traced, as the W3C writes it.
     """
@@ -68,6 +70,7 @@ class RunState:
     updated_at: str = ""
     paused_since: str | None = None
     left: list[str] = field(factory=list)
+    jobs: list[FarJob] = field(factory=list)
     resting: dict[str, Rest] = field(factory=dict)
     traceparent: str = ""
     work_packages: dict[str, WpRecord] = field(factory=dict)
@@ -76,6 +79,18 @@ class RunState:
     def record(self, wp_id: str) -> WpRecord:
         """The record of a work package, made when there is none."""
         return self.work_packages.setdefault(wp_id, WpRecord())
+
+    def far_jobs(self) -> list[FarJob]:
+        """What ran elsewhere, and nobody has made sure that it has ended."""
+        attempts = [attempt for record in self.work_packages.values() for attempt in record.attempts]
+        return [*self.jobs, *(attempt.job for attempt in attempts if attempt.job is not None)]
+
+    def settle_jobs(self, unsettled: Iterable[FarJob]) -> None:
+        """All that ran elsewhere has ended there, save these."""
+        for record in self.work_packages.values():
+            for attempt in record.attempts:
+                attempt.job = None
+        self.jobs = list(unsettled)
 
     def known_left(self) -> list[str]:
         """What nobody could end of all that the run started, each as "pid name"; it may be gone by now."""

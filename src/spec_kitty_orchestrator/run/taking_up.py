@@ -116,6 +116,7 @@ def begin_state(request: Request, slug: str, before: RunState | None) -> RunStat
         flags=request.flags,
     )
     if before is not None:
+        state.jobs = before.far_jobs()
         state.left, state.merge = list(still_running(before.known_left())), before.merge
         state.work_packages = {wp_id: old.for_a_new_run() for wp_id, old in before.work_packages.items()}
     return state

@@ -15,12 +15,10 @@ from ..agents.spec import AgentSettings, AgentSpec, OutputFormat, Role, Wall
 from ..converter import Problem
 from ..host.contract.policy import MODES, secret_word_in
 from .cast import parts
+from .launchers import MOST_WORK_PACKAGES_AT_ONCE, launcher_problems, launcher_ranges
 from .reading import KeyPath
 from .values import AgentChoice, MergeSettings, Settings
-from .walls import wall_problems
-
-MOST_WORK_PACKAGES_AT_ONCE = 64
-"""A bound on what one machine can hold of agents, not a target."""
+from .walls import path_problem, wall_problems
 
 MOST_SECONDS = 366 * 24 * 3600
 """A year: the system's clocks and timers know no infinity."""
@@ -79,7 +77,7 @@ def ranges_of(settings: Settings) -> list[tuple[KeyPath, float | None, float, fl
         (("agents", "settings", agent_id, "max_cost_usd"), one.max_cost_usd, LEAST_USD, MOST_USD)
         for agent_id, one in agents.settings.items()
     ]
-    return ranges
+    return ranges + launcher_ranges(settings)
 
 
 def problems_of(settings: Settings) -> list[Problem]:
@@ -95,7 +93,7 @@ def problems_of(settings: Settings) -> list[Problem]:
             if not _names_a_program(command)
         ]
     problems += [*_merge_problems(settings.merge), *_policy_problems(settings), *_agent_problems(agents)]
-    problems += wall_problems(settings, _known(agents))
+    problems += [*wall_problems(settings, _known(agents)), *launcher_problems(settings)]
     return [problem for problem in problems if problem is not None]
 
 
@@ -277,6 +275,9 @@ def _custom_problems(at: KeyPath, agent_id: str, custom: CustomAgent) -> Iterato
     for index, path in enumerate(custom.litter):
         if path.startswith("/") or not {*path.split("/")} - {"", "."} or ".." in path.split("/"):
             yield Problem((*at, "litter", index), "expected a path inside the workspace")
+    for index, path in enumerate(custom.state):
+        if what := path_problem(path):
+            yield Problem((*at, "state", index), what)
 
 
 def _names_a_program(command: tuple[str, ...]) -> bool:

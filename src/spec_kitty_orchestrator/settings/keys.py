@@ -17,6 +17,7 @@ from attrs import field, frozen
 
 from ..agents.spec import AgentSettings
 from ..host.contract.policy import MODES
+from ..processes.launcher import Launcher
 from .checks import STRATEGIES, ranges_of
 from .values import AgentChoice, Settings
 
@@ -73,6 +74,23 @@ class Words:
     words: str
     example: Any = field(default=None)
 
+
+_LAUNCHER_WORDS: Mapping[str, Words] = {
+    "use": Words("how agents get to where they run"),
+    "slurm": Words("what `srun` is told, in its own words"),
+    "slurm.partition": Words("the partition; Slurm's default when left out", "batch"),
+    "slurm.cpus": Words("processors for one agent; Slurm's default when left out", 2),
+    "slurm.memory": Words("memory for one agent", "4G"),
+    "slurm.time": Words("Slurm's own limit; the attempt's is agents.timeout_seconds", "02:00:00"),
+    "slurm.account": Words("who pays", "my-account"),
+    "slurm.extra_args": Words("more options", ["--constraint=ssd"]),
+    "command": Words("a command of your own that carries stdin and output to another place"),
+    "command.prefix": Words("what stands before our keeper there", ["ssh", "big-machine"]),
+    "command.cleanup": Words("what ends an attempt there that may be left", ["ssh", "big-machine", "true"]),
+    "python": Words("the Python there, 3.9 or newer"),
+    "silence_seconds": Words("how long an agent there goes on without a sign of life from here"),
+    "start_within_seconds": Words("how long an attempt may wait to begin there"),
+}
 
 WORDS: Mapping[str, Words] = {
     "max_concurrent_wps": Words("work packages with an agent at work at once"),
@@ -150,6 +168,7 @@ WORDS: Mapping[str, Words] = {
     "agents.custom.<name>.usage_adds": Words("whether these stand on each step, and are summed"),
     "agents.custom.<name>.family": Words("who makes it", "mine"),
     "agents.custom.<name>.litter": Words("what it leaves in the workspace by itself", [".my-agent/"]),
+    "agents.custom.<name>.state": Words("where it keeps its own, which walls leave open", ["~/.my-agent"]),
     "merge": Words("what becomes of an accepted mission"),
     "merge.when_accepted": Words("whether the run merges it"),
     "merge.strategy": Words("how it is merged"),
@@ -159,6 +178,13 @@ WORDS: Mapping[str, Words] = {
     "policy.approval_mode": Words("who approves what agents do; nothing is asked when left out", "full_auto"),
     "policy.sandbox_mode": Words("what agents may write; nothing is asked when left out", "none"),
     "policy.network_mode": Words("what agents may reach; nothing is asked when left out", "open"),
+    "launcher": Words("where agents run"),
+    "agents.settings.<name>.launcher": Words("where this one runs, in place of all of `launcher`"),
+    **{
+        f"{at}.{name}": words
+        for at in ("launcher", "agents.settings.<name>.launcher")
+        for name, words in _LAUNCHER_WORDS.items()
+    },
     "sandbox": Words("walls around agents, and what they leave open"),
     "sandbox.use": Words("which program holds them"),
     "sandbox.writable": Words(
@@ -186,7 +212,7 @@ CHOICES: Mapping[str, tuple[str, ...]] = {
 }
 """The words that a key may be, where its type does not say so."""
 
-_ONE_OF_EACH = Settings(agents=AgentChoice(settings={ANY: AgentSettings()}))
+_ONE_OF_EACH = Settings(agents=AgentChoice(settings={ANY: AgentSettings(launcher=Launcher())}))
 BOUNDS: Mapping[str, tuple[float, float]] = {
     ".".join(map(str, path)): (least, most) for path, _, least, most in ranges_of(_ONE_OF_EACH)
 }

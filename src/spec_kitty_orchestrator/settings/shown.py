@@ -41,7 +41,7 @@ def _below(key: Key, loaded: Loaded, at: tuple[KeyPath, Any], steps: tuple[str, 
     elif steps[0] == ANY:
         for name, held in value.items():
             yield from _below(key, loaded, ((*path, name), held), steps[1:])
-    else:
+    elif value is not None:
         yield from _below(key, loaded, ((*path, steps[0]), getattr(value, steps[0])), steps[1:])
 
 

@@ -9,8 +9,11 @@ from attrs import asdict, evolve, field, frozen
 from ..agents.custom import CustomAgent
 from ..agents.spec import AgentSettings, Wall
 from ..host.contract.lanes import Lane
+from ..processes.bounds import FAR_SECONDS
+from ..processes.launcher import Launcher
 
 DEFAULT_AGENT = "claude-code"
+HERE = Launcher()
 
 
 @frozen
@@ -154,12 +157,20 @@ class Settings:
     merge: MergeSettings = MergeSettings()
     policy: PolicyModes = PolicyModes()
     sandbox: SandboxSettings = SandboxSettings()
+    launcher: Launcher = HERE
     host: HostSettings = HostSettings()
 
     def of_agent(self, agent_id: str) -> AgentSettings:
-        """What is set for one agent, with what is put around it filled in."""
+        """What is set for one agent, with what is put around it and where it runs filled in."""
         own = self.agents.settings.get(agent_id, AgentSettings())
-        return evolve(own, sandbox=own.sandbox or self.sandbox.use)
+        return evolve(own, sandbox=own.sandbox or self.sandbox.use, launcher=own.launcher or self.launcher)
+
+    @property
+    def longest_grace(self) -> float:
+        """How long an agent may take to be ended, in seconds: longer where it has to be ended elsewhere."""
+        launchers = (self.launcher, *(one.launcher for one in self.agents.settings.values()))
+        is_far = any(launcher is not None and launcher.is_far for launcher in launchers)
+        return self.grace_seconds + FAR_SECONDS * is_far
 
 
 @frozen

@@ -17,13 +17,18 @@ _LABEL = r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?"
 _DOMAIN = re.compile(rf"(?:\*\.)?{_LABEL}(?:\.{_LABEL})*(?::\d+)?", re.IGNORECASE)
 
 
+def path_problem(path: str) -> str:
+    """Why a path cannot be what walls open or hide; empty where it can."""
+    is_path = _PATH.fullmatch(path) and ".." not in path.split("/")
+    return "" if is_path else "expected an absolute path, or one that begins with ~/, without .."
+
+
 def wall_problems(settings: Settings, known: Mapping[str, AgentSpec]) -> Iterator[Problem]:
     """Everything that is wrong with the walls that are asked for, or would be trusted and not hold."""
     sandbox = settings.sandbox
     for name in ("writable", "hidden"):
         for index, path in enumerate(getattr(sandbox, name)):
-            if not _PATH.fullmatch(path) or ".." in path.split("/"):
-                what = "expected an absolute path, or one that begins with ~/, without .."
+            if what := path_problem(path):
                 yield Problem(("sandbox", name, index), what)
     for index, domain in enumerate(sandbox.allowed_domains):
         if not _DOMAIN.fullmatch(domain):

@@ -14,6 +14,7 @@ import trio
 from attrs import frozen
 
 from ..agents.agent import Agent
+from ..agents.enforced import has_own_walls
 from ..agents.spec import Role, Wall
 from ..errors import OrchestratorError, UsageError
 from ..host.workspace import Workspace
@@ -114,9 +115,15 @@ async def try_wall(walls: Walls, agent: Agent, environ: Mapping[str, str]) -> Tr
     """Puts canaries behind an agent's wall, in a workspace of their own, which is gone afterwards.
 
     Raises:
-        UsageError: a program is missing, or a path of the settings cannot be what it is said to be.
+        UsageError: a program is missing, a path of the settings cannot be what it is said to be, or the agent
+            would do nothing there: one that was asked for once is in no list of the settings.
     """
     wall = walls.of(agent)
+    if wall is Wall.SRT and has_own_walls(agent.spec, agent.settings):
+        raise UsageError(
+            f"sandbox: {agent.agent_id} does nothing inside srt, as it has a sandbox of its own",
+            remedy=f"leave it to that one, with agents.settings.{agent.agent_id}.sandbox: off",
+        )
     find_programs(wall, environ)
     with tempfile.TemporaryDirectory(prefix="spec-kitty-orchestrator-") as folder:
         inside = _canaries(agent, Path(folder), environ)

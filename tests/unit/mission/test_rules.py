@@ -44,7 +44,7 @@ TABLE: list[tuple[FailureKind, int, Decision]] = [
     # kind, how many failures of it in a row, what follows when two retries are allowed
     *[
         (kind, count, ParkAgent())
-        for kind in (K.NOT_INSTALLED, K.AUTH, K.BAD_MODEL, K.BUDGET, K.RATE_LIMIT, K.NETWORK)
+        for kind in (K.NOT_INSTALLED, K.AUTH, K.BAD_MODEL, K.BUDGET, K.RATE_LIMIT, K.NETWORK, K.NOT_LAUNCHED)
         for count in (1, 50)
     ],
     *[
@@ -58,6 +58,7 @@ TABLE: list[tuple[FailureKind, int, Decision]] = [
             K.NO_VERDICT,
             K.HANDOVER_REFUSED,
             K.CHECKS_FAILED,
+            K.LOST,
         )
         for count, decision in ((1, Retry(2.0)), (2, Retry(4.0)), (3, NextAgent()))
     ],
@@ -93,7 +94,7 @@ HOUR = 3600.0
     ("kind", "told", "rests"),
     [
         (K.NOT_INSTALLED, None, [5, 5, None]),
-        (K.NETWORK, None, [2, 4, 8, 16, 32, 64, 128, 256, 300, 300]),
+        *[(kind, None, [2, 4, 8, 16, 32, 64, 128, 256, 300, 300]) for kind in (K.NETWORK, K.NOT_LAUNCHED)],
         (K.RATE_LIMIT, None, [30, 60, 120, 240, 480, 900, 900]),
         *[(kind, None, [60, 900, 900]) for kind in (K.AUTH, K.BAD_MODEL, K.BUDGET)],
         # What it told, and a margin; never sooner than without it, never later than in six hours.

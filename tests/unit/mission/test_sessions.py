@@ -71,6 +71,7 @@ GOES_ON_AFTER = dict.fromkeys(K, (True, True)) | {
     # What may lie in the session is tried there once more, and then in another.
     **dict.fromkeys((K.CRASHED, K.TIMEOUT, K.STALLED, K.ATTEMPT_LIMIT, K.LOG_FULL), (True, False)),
     K.SESSION_LOST: (False, False),
+    K.NOT_LAUNCHED: (False, True),  # the one that was to be begun does not exist
 }
 
 

@@ -105,6 +105,7 @@ def test_lines_have_colours_where_somebody_wants_them(
         display(events.WpLeft("WP01", "moved [bold] by someone else"))
     assert "WP01 left as it is: moved [bold] by someone else" in stream.getvalue()
     assert ("\x1b[31m" in stream.getvalue()) is coloured
+    assert ("\x1b" in stream.getvalue()) is coloured
     assert len(stream.getvalue().splitlines()) == 1
 
 

@@ -153,7 +153,7 @@ def test_a_run_that_is_over_tells_its_end_and_nothing_of_what_is_to_come() -> No
 
 def test_the_estimate_comes_with_the_third_that_is_through() -> None:
     story = Story()
-    story.take(0.0, e.RunStarted("run-1", "m-01", "me", LANES, False, {"WP06": ("WP05",)}, 2))
+    story.take(0.0, e.RunStarted("run-1", "m-01", "me", LANES, False, {"WP06": ("WP05",)}, 1))
     for number, (began, ended) in enumerate([(0, 60), (60, 180), (180, 360)], start=1):
         wp_id = f"WP{number:02}"
         story.take(began, w.WpTakenUp(wp_id))
@@ -161,8 +161,8 @@ def test_the_estimate_comes_with_the_third_that_is_through() -> None:
         story.take(ended, e.AttemptEnded(wp_id, "implementation", "pi", 1, "succeeded", "", 1.0))
         assert not [fact for fact in picture_of(story, ended, lambda _: "").facts if "left" in fact]
         story.take(ended, e.LaneChanged(wp_id, "done"))
-    # 120 s each: WP04 beside WP05, WP06 after it
-    assert picture_of(story, 360.0, lambda _: "").facts[-1] == "about 4 min left"
+    # 120 s each, one after the other
+    assert picture_of(story, 360.0, lambda _: "").facts[-1] == "about 6 min left"
     story.take(360.0, e.LaneChanged("WP05", "blocked"))
     assert picture_of(story, 360.0, lambda _: "").facts[-1] == "about 2 min left"
 

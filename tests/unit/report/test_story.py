@@ -101,6 +101,19 @@ def test_what_depends_on_another_waits_for_it_until_that_is_accepted() -> None:
     assert waits.phase is Phase.DEPENDENCIES
 
 
+def test_what_somebody_puts_back_waits_for_its_own_dependencies_again() -> None:
+    story = told((0.0, started()), (1.0, events.LaneChanged("WP02", "in_progress", by_us=False)))
+    assert story.work_packages["WP02"].timeline.phase is Phase.SLOT
+    story.take(2.0, events.LaneChanged("WP02", "planned", by_us=False))
+    spans = story.work_packages["WP02"].timeline.spans
+    # What happened in one moment leaves no empty span behind.
+    assert [(span.phase, span.start) for span in spans] == [
+        (Phase.DEPENDENCIES, 0.0),
+        (Phase.SLOT, 1.0),
+        (Phase.DEPENDENCIES, 2.0),
+    ]
+
+
 def test_costs_are_those_of_the_attempts_that_ran() -> None:
     story = told(
         *TO_AN_APPROVAL,

@@ -15,6 +15,7 @@ from dulwich.repo import Repo
 
 from spec_kitty_orchestrator.cli import doctor as command
 from spec_kitty_orchestrator.errors import ExitCode
+from spec_kitty_orchestrator.host.program import installed_version
 from spec_kitty_orchestrator.run.doctor import leftovers, machine, repository
 from spec_kitty_orchestrator.run.doctor.examination import GROUPS, Examination
 from spec_kitty_orchestrator.run.doctor.findings import Case, Finding, Level, error, warning
@@ -371,6 +372,16 @@ def test_no_check_is_made_twice() -> None:
     checks = [check for group in GROUPS.values() for check in group]
     assert len({*checks}) == len(checks)
     assert {*EVERY} <= {*checks}
+
+
+def test_the_hosts_version_is_read_from_its_environment_also_through_a_link(tmp_path: Path) -> None:
+    env = tmp_path / "tools" / "spec-kitty-cli"
+    (env / "bin").mkdir(parents=True)
+    (env / "bin" / "spec-kitty").touch()
+    (tmp_path / "spec-kitty").symlink_to(env / "bin" / "spec-kitty")
+    assert installed_version(tmp_path / "spec-kitty") == ""
+    (env / "lib" / "python3.12" / "site-packages" / "spec_kitty_cli-3.2.7.dist-info").mkdir(parents=True)
+    assert installed_version(tmp_path / "spec-kitty") == "3.2.7"
 
 
 async def test_whether_the_machine_may_fall_asleep_is_told_and_never_a_fault(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from spec_kitty_orchestrator.settings.values import Flags
 HINTS = {
     "max-concurrent-wps: 3": "unknown key; did you mean 'max_concurrent_wps'?",
     "implementation: [codex]": "unknown key; it stands in 'agents'",
+    "Max-Retries: 3": "unknown key; it stands in 'agents'",
     "max_retries: 3": "unknown key; it stands in 'agents'",
     "agents: {push: true}": "unknown key; it stands in 'merge'",
     "agents: {checks: [[a]]}": "unknown key; it stands at the top",

@@ -116,7 +116,7 @@ UNFIT = {
     "an unknown key": "agents: {reveiw: [codex]}",
     "a text for a number": "max_concurrent_wps: four",
     "a fraction": "max_concurrent_wps: 1.5",
-    "too many": "max_concurrent_wps: 65",
+    "too many": "max_concurrent_wps: 201",
     "too few": "agents: {reviews_required: 0}",
     "a word that is none": "merge: {strategy: fast}",
     "another lane": "approval_lane: planned",

@@ -60,7 +60,9 @@ agents:
       usage_adds: true
       family: mine
       litter: [.mine/]
+      state: [~/.mine, /var/lib/mine]
 policy: {approval_mode: full_auto, sandbox_mode: none, network_mode: open}
+launcher: {use: local, slurm: {partition: batch, cpus: 2}, silence_seconds: 30}
 host: {binary: /opt/host/spec-kitty, timeout_seconds: 90}
 """
 
@@ -179,7 +181,7 @@ WRONG = {
     ),
     "out of range": (
         "max_concurrent_wps: 0\n",
-        ["orchestrator.yaml:1:1: max_concurrent_wps: expected 1 or more, up to 64"],
+        ["orchestrator.yaml:1:1: max_concurrent_wps: expected 1 or more, up to 200"],
     ),
     "no agent": (
         "agents: {implementation: []}\n",
@@ -271,6 +273,13 @@ WRONG = {
             "it has no such limit, and does not tell its cost while it is at work; these can: claude-code, "
             "opencode, kilocode, pi, yours"
             for agent, place in (("codex", "4:7"), ("mine", "5:12"))
+        ],
+    ),
+    "a place of an agent's own that is none": (
+        "agents: {custom: {mine: {command: {review: [mine]}, state: [.mine, ~/.mine]}}}\n",
+        [
+            "orchestrator.yaml:1:61: agents.custom.mine.state[0]: expected an absolute path, or one that "
+            "begins with ~/, without .."
         ],
     ),
     "walls that nobody knows": (
@@ -418,7 +427,10 @@ def test_a_policy_beside_agents_that_are_wrong_themselves_is_no_second_error(tmp
 @pytest.mark.parametrize(
     ("setting", "least", "below", "most", "above"),
     [
-        ("max_concurrent_wps", "1", "0", "64", "65"),
+        ("agents.settings.codex.launcher.silence_seconds", "5", "4.9", "3600", "3601"),
+        ("launcher.silence_seconds", "5", "4.9", "3600", "3601"),
+        ("launcher.start_within_seconds", "1", "0", "2592000", "2592001"),
+        ("launcher.slurm.cpus", "1", "0", "4096", "4097"),
         ("grace_seconds", "0", "-0.5", "600", "600.5"),
         ("refresh_seconds", "1", "0.5", A_YEAR, ".inf"),
         ("patience_seconds", "0", "-1", A_YEAR, ".inf"),

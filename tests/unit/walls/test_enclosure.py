@@ -15,9 +15,11 @@ from attrs import evolve
 
 from spec_kitty_orchestrator.agents import all_agent_ids, get_agent
 from spec_kitty_orchestrator.agents.agent import Agent
+from spec_kitty_orchestrator.agents.custom import CustomAgent, as_spec
 from spec_kitty_orchestrator.agents.enforced import enforced_modes
 from spec_kitty_orchestrator.agents.spec import AgentSettings, Role, Wall
 from spec_kitty_orchestrator.agents.transcript import Transcript
+from spec_kitty_orchestrator.errors import UsageError
 from spec_kitty_orchestrator.host.workspace import Workspace
 from spec_kitty_orchestrator.processes.ending import EndedBy, Ending
 from spec_kitty_orchestrator.processes.starting import CommandNotStarted
@@ -27,6 +29,7 @@ from spec_kitty_orchestrator.walls.around import Walls, not_put_up
 from spec_kitty_orchestrator.walls.bwrap import bwrap_prefix
 from spec_kitty_orchestrator.walls.enclosure import Enclosure, Occupant, enclose, unusable
 from spec_kitty_orchestrator.walls.srt import srt_prefix, srt_settings
+from spec_kitty_orchestrator.walls.trial import check_walls
 
 BUILD, REVIEW = Role.IMPLEMENTATION, Role.REVIEW
 MADE = ("project/.worktrees/lane", "project/plans/m/tasks", "home/.ssh", "attempt", "bin")
@@ -112,6 +115,22 @@ def test_a_cli_keeps_its_own_where_its_variables_say(
     inside = occupant(place, agent_id, **{name: str(place / to) for name, to in variables.items()})
     (place / folder).mkdir(parents=True)
     assert folder in names(place, enclosed(inside, place).writable)
+
+
+@pytest.mark.parametrize("role", Role)
+def test_a_users_own_agent_keeps_its_own_where_the_settings_say(place: Path, role: Role) -> None:
+    (place / "home" / ".mine").mkdir()
+    mine = as_spec("mine", CustomAgent({BUILD: ("mine",)}, state=("~/.mine", str(place / "bin"))))
+    inside = occupant(place, role=role)
+    inside = evolve(inside, agent=evolve(inside.agent, spec=mine))
+    assert {"home/.mine", "bin"} <= names(place, enclosed(inside, place).writable)
+
+
+def test_what_starts_servers_of_claudes_stays_as_it_is_wherever_it_lies(place: Path) -> None:
+    (place / "own").mkdir()
+    (place / "own" / ".claude.json").touch()
+    found = enclosed(occupant(place, CLAUDE_CONFIG_DIR=str(place / "own")), place)
+    assert "own/.claude.json" in names(place, found.kept)
 
 
 def test_every_agent_of_the_catalogue_says_where_it_keeps_its_own() -> None:
@@ -292,6 +311,12 @@ def test_the_command_line_and_the_settings_of_srt() -> None:
             "denyWrite": ["/w/.git", "/g/config.worktree"],
         },
     }
+
+
+async def test_an_agent_that_would_do_nothing_there_is_not_put_behind_srt(place: Path) -> None:
+    agent = Agent(get_agent("codex"), place / "bin" / "claude", AgentSettings(sandbox=Wall.SRT))
+    with pytest.raises(UsageError, match="codex does nothing inside srt"):
+        await check_walls(Walls(SandboxSettings(), place / "project"), {"codex": agent}, {"PATH": ""})
 
 
 LIFTED = ("-c", "sandbox_mode=danger-full-access")
