@@ -61,8 +61,10 @@ PartitionName=main Nodes=node1,node2 Default=YES MaxTime=INFINITE State=UP
 
 BELOW_AN_INIT = """
 import ctypes, os, subprocess, sys
-ctypes.CDLL(None).prctl(36, 1, 0, 0, 0)  # PR_SET_CHILD_SUBREAPER
-child = subprocess.Popen(sys.argv[2:])
+prctl = ctypes.CDLL(None).prctl
+prctl(36, 1, 0, 0, 0)  # PR_SET_CHILD_SUBREAPER
+prctl(1, 9, 0, 0, 0)  # PR_SET_PDEATHSIG: tests that are killed leave no daemon
+child = subprocess.Popen(sys.argv[2:], preexec_fn=lambda: prctl(1, 9, 0, 0, 0))
 with open(sys.argv[1] + ".new", "w") as file:
     file.write(str(child.pid))
 os.rename(sys.argv[1] + ".new", sys.argv[1])

@@ -351,7 +351,6 @@ def test_abort_ends_all(stage: Stage, cluster: Cluster) -> None:
 def test_what_a_run_that_was_killed_with_all_that_it_had_here_has_left_is_cancelled(
     stage: Stage, cluster: Cluster, command: str
 ) -> None:
-    """Frozen, what is on the nodes cannot end by itself: the job's name alone leads there."""
     at_work(stage, "obey", "obey")
     jobs = stage.state().far_jobs()
     assert len(jobs) == 2
@@ -368,11 +367,17 @@ def test_what_a_run_that_was_killed_with_all_that_it_had_here_has_left_is_cancel
     stage.finish()
     assert len(cluster.jobs()) == 2
     stage.cast(launcher=BY_SLURM)
+    # What is on this machine is found by its mark, too; on another one the job's name alone leads there.
+    shim, calls = stage.arena.folder / "bin" / "scancel", stage.arena.folder / "cancelled"
+    shim.parent.mkdir(exist_ok=True)
+    shim.write_text(f'#!/bin/sh\necho "$*" >> "{calls}"\nexec /usr/bin/scancel "$@"\n')
+    shim.chmod(0o755)
     done = stage.run(command)
     assert done.returncode == 0, done.text
     assert cluster.jobs() == []
     assert stage.left() == []
     assert stage.state().far_jobs() == []
+    assert {f"-Q --name={job.name}" for job in jobs} <= set(calls.read_text().splitlines())
 
 
 def test_a_launcher_that_slurm_would_refuse_is_wrong_usage(stage: Stage, cluster: Cluster) -> None:

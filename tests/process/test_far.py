@@ -22,8 +22,16 @@ from spec_kitty_orchestrator.agents.transcript import open_reader
 from spec_kitty_orchestrator.processes.ending import EndedBy, Ending
 from spec_kitty_orchestrator.processes.far_file import put_far_keeper
 from spec_kitty_orchestrator.processes.identity import ProcessIdentity
-from spec_kitty_orchestrator.processes.launcher import FarJob, FarLaunch, LauncherKind, News
-from spec_kitty_orchestrator.processes.starting import ProgramMissing
+from spec_kitty_orchestrator.processes.jobs import why_not_launchable
+from spec_kitty_orchestrator.processes.launcher import (
+    CommandOptions,
+    FarJob,
+    FarLaunch,
+    Launcher,
+    LauncherKind,
+    News,
+)
+from spec_kitty_orchestrator.processes.starting import CommandNotStarted, ProgramMissing
 
 from .kinds import STAYING
 from .stage import PATIENCE, eventually
@@ -408,6 +416,14 @@ async def test_a_program_that_is_not_there_is_a_missing_program(place: Place, ne
     launch = evolve(launch, command=evolve(launch.command, argv=("no-such-agent-anywhere",)))
     with pytest.raises(ProgramMissing, match="no-such-agent-anywhere"):
         await place.send(launch).run(new_sink())
+
+
+async def test_a_launcher_that_is_not_there_is_not_the_agents_fault(place: Place, new_sink: Any) -> None:
+    with pytest.raises(CommandNotStarted, match="the launcher: cannot start no-such-launcher") as caught:
+        await place.send(place.arena.launch("obey"), argv=("no-such-launcher",)).run(new_sink())
+    assert not isinstance(caught.value, ProgramMissing)
+    by_command = Launcher(LauncherKind.COMMAND, command=CommandOptions(("no-such-launcher",)))
+    assert "not installed" in await why_not_launchable(by_command, dict(os.environ))
 
 
 # The way there.

@@ -17,7 +17,7 @@ from spec_kitty_orchestrator.agents import all_agent_ids
 from spec_kitty_orchestrator.cli.doctor import _told
 from spec_kitty_orchestrator.cli.main import COMMANDS
 from spec_kitty_orchestrator.errors import ConfigError, ExitCode
-from spec_kitty_orchestrator.processes.bounds import orderly_stop_seconds
+from spec_kitty_orchestrator.processes.bounds import FAR_SECONDS, orderly_stop_seconds
 from spec_kitty_orchestrator.run.doctor.findings import Case
 from spec_kitty_orchestrator.run.doctor.leftovers import index_lock
 from spec_kitty_orchestrator.settings.loading import FILE_NAME, load_settings
@@ -157,6 +157,7 @@ def test_the_files_that_contributors_are_sent_to_are_there() -> None:
 
 def test_how_long_abort_waits_is_the_sum_of_the_bounds() -> None:
     assert f"forces after the grace and {orderly_stop_seconds(0):g} s" in README
+    assert f"Stopping agents elsewhere can take {FAR_SECONDS:g} s more" in README
 
 
 def test_ci_runs_the_very_test_command_that_the_readme_gives() -> None:

@@ -10,7 +10,7 @@ import contextlib
 import json
 import os
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 
 import trio
 from attrs import evolve
@@ -31,7 +31,7 @@ from .identity import ProcessIdentity
 from .jobs import end_job
 from .keeper import Command, Keeper, open_keeper
 from .launcher import FarLaunch, News, launcher_environ
-from .starting import not_executed
+from .starting import CommandNotStarted, ProgramMissing, not_executed
 
 FIRST_LOOK_SECONDS = 0.05
 LONGEST_PAUSE_SECONDS = 2.0
@@ -217,9 +217,13 @@ async def open_far(command: Command, far: FarLaunch) -> AsyncIterator[FarKeeper]
     When we die, it is stopped from there, with its grace; our keeper here has the launcher wait so long.
 
     Raises:
-        CommandNotStarted: the launcher, or the command itself, could not be started.
+        CommandNotStarted: the launcher, or the command itself, could not be started; ProgramMissing when the
+            program of the command itself is not there.
     """
-    lifeline_read, lifeline = os.pipe()
+    try:
+        lifeline_read, lifeline = os.pipe()
+    except OSError as error:
+        raise CommandNotStarted(f"cannot start {far.argv[0]}: {error}") from error
     try:
         os.set_blocking(lifeline, False)
         launcher = evolve(
@@ -233,7 +237,11 @@ async def open_far(command: Command, far: FarLaunch) -> AsyncIterator[FarKeeper]
             on_end=lambda _: None,
             far=None,
         )
-        async with open_keeper(launcher) as keeper:
+        async with AsyncExitStack() as stack:
+            try:
+                keeper = await stack.enter_async_context(open_keeper(launcher))
+            except ProgramMissing as problem:  # which is no fault of the command's
+                raise CommandNotStarted(f"the launcher: {problem.message}") from problem
             os.close(lifeline_read)
             lifeline_read = -1
             kept = FarKeeper(command, far, keeper, lifeline)

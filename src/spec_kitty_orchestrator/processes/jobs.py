@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shlex
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -72,6 +74,10 @@ async def _cleaned_up(job: FarJob, environ: Mapping[str, str]) -> str:
 async def why_not_launchable(launcher: Launcher, environ: Mapping[str, str]) -> str:
     """Why nothing could be begun by this launcher; empty when it could. Begins nothing."""
     words: tuple[str, ...] = ()
+    if launcher.use is LauncherKind.COMMAND:
+        program = launcher.command.prefix[0]
+        missing = shutil.which(program, path=environ.get("PATH", os.defpath)) is None
+        return f"{program}: not installed (not on PATH)" * missing
     if launcher.use is LauncherKind.SLURM:
         one, *more = srun(launcher.slurm, "sko-test")
         words = (one, "--test-only", *more, "true")

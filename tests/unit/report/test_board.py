@@ -39,6 +39,8 @@ HISTORY: list[events.Event] = [
     events.SentBack("WP01", "the work is not committed"),
     events.ProcessesSwept("WP01", "codex", ("12 sleep", "13 node")),
     events.ProcessesLeft("WP01", "codex", ("14 sudo",)),
+    wp_events.WaitingForPlace("WP01", "implementation", "codex", 1, "slurm", "sko-1"),
+    wp_events.PlaceFound("WP01", "implementation", "codex", 1, "node1 (job 7)", 3.5),
     run_events.MissionMerged("main", "squash", "0123456789abcdef", True),
     run_events.AgentDropped("codex", "not logged in"),
     run_events.AgentParked("pi", 30.0, "rate_limit", "too many requests"),

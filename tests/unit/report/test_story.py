@@ -221,6 +221,20 @@ def test_what_is_said_about_the_run_is_kept() -> None:
     ]
 
 
+def test_an_attempt_that_waits_for_its_place_elsewhere_is_not_at_work() -> None:
+    what = ("WP01", "implementation", "codex", 1)
+    waits = (16.0, wp_events.WaitingForPlace(*what, "slurm", "sko-1"))
+    story = told(*TO_AN_APPROVAL[:5], waits)
+    row = picture_of(story, 20.0, lambda _: "").rows[0]
+    assert (row.now, row.time) == ("codex waits for a place (slurm)", "0:04")
+    assert story.at_work == [story.work_packages["WP01"]]  # it holds its slot
+    story.take(46.0, wp_events.PlaceFound(*what, "node1 (job 7)", 30.0))
+    story.take(114.0, ended(1))
+    times = story.work_packages["WP01"].timeline.seconds_by_phase(114.0)
+    assert (times[Phase.PLACE], times[Phase.IMPLEMENTATION]) == (30.0, 2.0 + 68.0)
+    assert picture_of(story, 114.0, lambda _: "").rows[0].now != row.now
+
+
 def test_every_event_of_a_work_package_has_its_meaning_in_a_story() -> None:
     of_wps = {kind for kind in KINDS.values() if issubclass(kind, events.WpEvent)}
     assert of_wps == set(wp_story._HANDLERS) | wp_story.NOTED_ONLY
