@@ -16,6 +16,7 @@ SETTINGS = {"agents": {"implementation": ["claude-code"], "review": ["codex"]}, 
 
 OF_THE_MACHINE = [
     (r"^  warning  (container|systemd unit):.*\n.*\n", ""),
+    (r"^  ok       sleep:.*\n", ""),
     (r"limit \d+, can be raised to (\d+|any number)", "limit N, can be raised to N"),
     (r"[\d.]+ [GM]iB free", "N GiB free"),
     (r"\(\d+\.\d s\)", "(N s)"),

@@ -83,7 +83,9 @@ def test_a_live_run_is_not_disturbed(arena):
     arena.agent("claude", {"default": {"implementation": [{"sleep": 600}]}})
     process = arena.start("orchestrate", "--mission", arena.project.mission)
     arena.wait_for_prompt("claude", "WP01", "implementation")
-    assert arena.run("retry", "WP01").returncode == 4
+    told = arena.run("retry", "WP01")
+    assert (told.returncode, "at work" in told.text) == (2, True), told.text
+    assert arena.run("resume").returncode == 4
     process.send_signal(signal.SIGINT)
     assert arena.finish(process).returncode == 130
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.process.stage import PATIENCE, Stage, eventually, marked
+from tests.process.stage import PATIENCE, Stage, eventually, marked, press_until_said, said
 
 TO_A_FILE = ["sh", "-c", "cat > told.json"]
 HANGS = ["sh", "-c", "trap '' TERM; echo hangs > begun; while :; do sleep 1; done"]
@@ -77,14 +77,13 @@ def test_a_run_that_is_told_to_stop_tells_it_too(stage: Stage) -> None:
 
 def test_another_ctrl_c_ends_what_is_told_at_the_end_at_once(stage: Stage) -> None:
     stage.cast(["obey"] * 4, max_concurrent_wps=1, on_finish=[HANGS])
-    stage.start()
+    run = stage.start()
     stage.await_ready(1)
     stage.signal(signal.SIGINT)
+    said(run.stderr, "stopping;")
     stage.until(begun(stage).exists)
-    stage.signal(signal.SIGINT)
-    status, stderr = stage.finish()
-    assert status == 130
-    assert "Killing everything" in stderr
+    press_until_said(lambda: run.send_signal(signal.SIGINT), run.stderr, "Killing everything")
+    assert stage.finish()[0] == 130
     assert stage.left() == []
 
 

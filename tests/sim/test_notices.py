@@ -108,3 +108,11 @@ def test_what_comes_while_something_is_told_is_told_together(new_world: NewWorld
     world.orchestrate()
     assert len(matters(world)) == 20
     assert len(world.told) < 12
+
+
+def test_what_is_being_told_when_the_run_ends_is_still_told(single: World) -> None:
+    limited(single, on_attention=COMMAND).with_agents(max_retries=0)
+    single.acts["WP01", "review"] = [reject("No.")]
+    single.host.seconds = 0.1  # less than it takes to tell
+    assert single.orchestrate().exit_code is ExitCode.ATTENTION
+    assert matters(single) == [("work_package", "WP01")]

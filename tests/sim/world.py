@@ -375,8 +375,8 @@ class World:
         """Plays one attempt, or a command of the project's own, or of who wants to know; a `RunAgent`."""
         if log_file.name.startswith("on_attention"):
             assert command.stdin is not None
-            self.told.append(json.loads(command.stdin.read_text()))
             await trio.sleep(1.0)
+            self.told.append(json.loads(command.stdin.read_text()))
             return Ending(7, None, EndedBy.EXITED, (), 1.0)
         if command.stdin is None:
             return await self._run_command(command, sink)

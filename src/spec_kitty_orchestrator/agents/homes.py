@@ -55,14 +55,15 @@ _OPENCODE_KEEPS = (
     *("agent", "agents", "command", "commands", "plugin", "plugins", "skill", "skills", "tool", "tools"),
 )
 
-# Its ~/.claude.json stays read-only: it cannot note there how often it was started, and holds MCP servers.
+# Its .claude.json holds MCP servers and stays read-only: it cannot note there how often it was started. With
+# CLAUDE_CONFIG_DIR it lies in that folder, else beside .claude.
 CLAUDE_CODE = Home(
     (
         StatePlace(
             ".claude",
             "CLAUDE_CONFIG_DIR",
             kept=(
-                *("settings.json", "settings.local.json", "CLAUDE.md", "keybindings.json"),
+                *(".claude.json", "settings.json", "settings.local.json", "CLAUDE.md", "keybindings.json"),
                 *("agents", "commands", "hooks", "output-styles", "plugins", "skills"),
             ),
         ),

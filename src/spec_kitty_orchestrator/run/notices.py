@@ -21,7 +21,7 @@ from ..processes.attempt_log import LogNotWritten
 from ..processes.bounds import NOTICE_AT_STOP_SECONDS, NOTICE_GRACE_SECONDS, NOTICE_SECONDS
 from ..processes.keeper import Command
 from ..processes.orphans import RUN_MARKER
-from ..report.events import AttemptStarted, Event, LaneChanged, Notice, RunEnded, RunStarted, WpLeft
+from ..report.events import Event, LaneChanged, Notice, RunEnded, RunStarted, WpLeft
 from ..report.run_events import AgentDropped, AgentsNeedAPerson, BudgetUsedUp, WaitingForPeople
 from ..report.totals import Totals
 from .stopping import StopControl
@@ -74,7 +74,6 @@ class Notices:
     stop: StopControl
     _mission: str = ""
     _lanes: dict[str, str] = field(factory=dict)
-    _told: dict[str, str] = field(factory=dict)
     _matters: list[Matter] = field(factory=list)
     _arrived: trio.Event = field(factory=trio.Event)
     _ended: RunEnded | None = None
@@ -89,22 +88,16 @@ class Notices:
             self._mission, self._lanes = event.mission, dict(event.lanes)
         elif isinstance(event, LaneChanged):
             self._lanes[event.wp_id] = event.lane
-            if not event.by_us:
-                self._told.pop(event.wp_id, None)
         elif isinstance(event, RunEnded):
             self._ended = event
-        elif isinstance(event, AttemptStarted):
-            self._told.pop(event.wp_id, None)
         if self.run.settings.on_attention and (matter := self._matter_in(event)) is not None:
             self._matters.append(matter)
             self._arrived.set()
 
     def _matter_in(self, event: Event) -> Matter | None:
         if isinstance(event, WpLeft):
-            is_news = self._told.get(event.wp_id) != event.reason
-            self._told[event.wp_id] = event.reason
-            if not is_news or (self.run.budget.is_spent and event.reason == self.run.budget.reason):
-                return None
+            if self.run.budget.is_spent and event.reason == self.run.budget.reason:
+                return None  # which was told itself
             text = f"{event.wp_id} {self._lanes.get(event.wp_id, '')}: {event.reason}"
             return Matter("work_package", text, event.wp_id)
         kinds: Mapping[type[Event], str] = {

@@ -149,13 +149,12 @@ async def _answer(live: Holder, order: Path, answer: Path) -> Answer:
         if has_ended:
             raise UsageError(f"{live} has ended before it answered")
         has_ended = not live.process.is_alive()  # its answer may have come since that look
-        if trio.current_time() > give_up_at:
-            if _taken_back(order):
-                raise UsageError(
-                    f"{live} did not take the order in {ANSWER_SECONDS:.0f} s; it is taken back",
-                    remedy="it may be suspended, or its host or disk hang; look at it, or abort it",
-                )
-            give_up_at = float("inf")  # it has taken it, and answers or ends
+        # One that cannot be taken back was taken, and there will be an answer, or an end.
+        if trio.current_time() > give_up_at and _taken_back(order):
+            raise UsageError(
+                f"{live} did not take the order in {ANSWER_SECONDS:.0f} s; it is taken back",
+                remedy="it may be suspended, or its host or disk hang; look at it, or abort it",
+            )
         await trio.sleep(LOOK_SECONDS / 4)
 
 

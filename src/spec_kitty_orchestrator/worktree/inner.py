@@ -43,11 +43,7 @@ def planted(path: bytes, index: Index, oid_bytes: int) -> Iterator[tuple[bytes, 
             if not os.path.lexists(folder + b"/.git"):
                 continue  # not checked out
             git_dir = _git_dir(folder)
-            if (
-                why := "a .git that names no git folder, or is a link"
-                if git_dir is None
-                else _obeyed(git_dir)
-            ):
+            if why := "a .git that names no git folder" if git_dir is None else _obeyed(git_dir):
                 yield os.path.relpath(folder, path), why
             elif git_dir is not None:
                 to_do.append((folder, read_index(Path(os.fsdecode(git_dir)), oid_bytes)))
@@ -56,8 +52,6 @@ def planted(path: bytes, index: Index, oid_bytes: int) -> Iterator[tuple[bytes, 
 def _git_dir(folder: bytes) -> bytes | None:
     """The git folder of what is checked out in a folder; None where it cannot be told for sure."""
     git = folder + b"/.git"
-    if os.path.islink(git):
-        return None
     if os.path.isdir(git):
         return git
     text = read_regular(git) or b""

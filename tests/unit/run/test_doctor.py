@@ -374,6 +374,16 @@ def test_no_check_is_made_twice() -> None:
     assert {*EVERY} <= {*checks}
 
 
+def test_the_hosts_version_is_read_from_its_environment_also_through_a_link(tmp_path: Path) -> None:
+    env = tmp_path / "tools" / "spec-kitty-cli"
+    (env / "bin").mkdir(parents=True)
+    (env / "bin" / "spec-kitty").touch()
+    (tmp_path / "spec-kitty").symlink_to(env / "bin" / "spec-kitty")
+    assert installed_version(tmp_path / "spec-kitty") == ""
+    (env / "lib" / "python3.12" / "site-packages" / "spec_kitty_cli-3.2.7.dist-info").mkdir(parents=True)
+    assert installed_version(tmp_path / "spec-kitty") == "3.2.7"
+
+
 async def test_whether_the_machine_may_fall_asleep_is_told_and_never_a_fault(tmp_path: Path) -> None:
     program = tmp_path / "systemd-inhibit"
     program.write_text("#!/bin/sh\n")
@@ -385,13 +395,3 @@ async def test_whether_the_machine_may_fall_asleep_is_told_and_never_a_fault(tmp
     assert [found.found.split(" is ")[0] for found in told[:1]] == [str(program)]
     assert told[1].found == "nothing here can hold it up (systemd-inhibit or caffeinate)"
     assert "may fall asleep" in told[2].found
-
-
-def test_the_hosts_version_is_read_from_its_environment_also_through_a_link(tmp_path: Path) -> None:
-    env = tmp_path / "tools" / "spec-kitty-cli"
-    (env / "bin").mkdir(parents=True)
-    (env / "bin" / "spec-kitty").touch()
-    (tmp_path / "spec-kitty").symlink_to(env / "bin" / "spec-kitty")
-    assert installed_version(tmp_path / "spec-kitty") == ""
-    (env / "lib" / "python3.12" / "site-packages" / "spec_kitty_cli-3.2.7.dist-info").mkdir(parents=True)
-    assert installed_version(tmp_path / "spec-kitty") == "3.2.7"

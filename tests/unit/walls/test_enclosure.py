@@ -126,6 +126,13 @@ def test_a_users_own_agent_keeps_its_own_where_the_settings_say(place: Path, rol
     assert {"home/.mine", "bin"} <= names(place, enclosed(inside, place).writable)
 
 
+def test_what_starts_servers_of_claudes_stays_as_it_is_wherever_it_lies(place: Path) -> None:
+    (place / "own").mkdir()
+    (place / "own" / ".claude.json").touch()
+    found = enclosed(occupant(place, CLAUDE_CONFIG_DIR=str(place / "own")), place)
+    assert "own/.claude.json" in names(place, found.kept)
+
+
 def test_every_agent_of_the_catalogue_says_where_it_keeps_its_own() -> None:
     assert [agent_id for agent_id in all_agent_ids() if not get_agent(agent_id).home.places] == []
 
