@@ -112,6 +112,8 @@ def _agent_lines(opened: Opened, role: Role, agent_id: str) -> Iterator[str]:
     line = agent.command_line(role, SOME_WORKSPACE, Path("ATTEMPT"))
     yield f"  {agent_id}: {shlex.join(line.argv)} < PROMPT"
     yield f"    ({_held(opened, agent, role)})"
+    if (launcher := agent.settings.launcher) is not None and launcher.is_far:
+        yield f"    (runs elsewhere, by launcher.use: {launcher.use.value})"
     if agent.settings.max_cost_usd is not None and not agent.spec.cost_limit_args:
         yield f"    (stopped once it has told more than {dollars(agent.settings.max_cost_usd)} USD)"
     if role is Role.REVIEW and not agent.spec.read_only_review:

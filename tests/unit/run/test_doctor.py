@@ -13,14 +13,16 @@ from attrs import evolve
 from click.testing import CliRunner
 from dulwich.repo import Repo
 
+from spec_kitty_orchestrator.agents.spec import Wall
 from spec_kitty_orchestrator.cli import doctor as command
 from spec_kitty_orchestrator.errors import ExitCode
 from spec_kitty_orchestrator.host.program import installed_version
-from spec_kitty_orchestrator.run.doctor import leftovers, machine, repository
+from spec_kitty_orchestrator.processes.launcher import CommandOptions, Launcher, LauncherKind
+from spec_kitty_orchestrator.run.doctor import launchers, leftovers, machine, repository, walls
 from spec_kitty_orchestrator.run.doctor.examination import GROUPS, Examination
 from spec_kitty_orchestrator.run.doctor.findings import Case, Finding, Level, error, warning
 from spec_kitty_orchestrator.run.opening import named_agents
-from spec_kitty_orchestrator.settings.values import AgentChoice, Settings
+from spec_kitty_orchestrator.settings.values import AgentChoice, SandboxSettings, Settings
 
 OK, WARNING, ERROR = Level.OK, Level.WARNING, Level.ERROR
 UNIT, SCOPE = "0::/system.slice/night.service\n", "0::/user.slice/user@1000.service/app.slice/term.scope\n"
@@ -395,3 +397,31 @@ async def test_whether_the_machine_may_fall_asleep_is_told_and_never_a_fault(tmp
     assert [found.found.split(" is ")[0] for found in told[:1]] == [str(program)]
     assert told[1].found == "nothing here can hold it up (systemd-inhibit or caffeinate)"
     assert "may fall asleep" in told[2].found
+
+
+async def test_what_begins_agents_elsewhere_is_tried_and_nothing_is_asked_where_all_run_here(
+    root: Path, tmp_path: Path
+) -> None:
+    assert await launchers.launchable(case(root)) == []
+    by = Launcher(use=LauncherKind.COMMAND, command=CommandOptions(prefix=("hop", "there")))
+    agents = AgentChoice(implementation=("gemini",), review=("codex",))
+    settings = Settings(agents=agents, launcher=by)
+    (missing,) = await launchers.launchable(case(root, settings, PATH=""))
+    assert (missing.level, missing.what) == (ERROR, "command for gemini, codex")
+    assert "hop: not installed" in missing.found
+    (tmp_path / "hop").write_text("#!/bin/sh\n")
+    (tmp_path / "hop").chmod(0o755)
+    (found,) = await launchers.launchable(case(root, settings, PATH=str(tmp_path)))
+    assert found.level is OK
+
+
+async def test_the_walls_are_tried_where_they_are_asked_for(root: Path, tmp_path: Path) -> None:
+    assert await walls.canaries(case(root)) == []
+    agents = AgentChoice(implementation=("gemini",), review=("gemini",))
+    (tmp_path / "gemini").write_text("#!/bin/sh\n")
+    (tmp_path / "gemini").chmod(0o755)
+    settings = Settings(agents=agents, sandbox=SandboxSettings(Wall.BWRAP))
+    (missing,) = await walls.canaries(case(root, settings, PATH=str(tmp_path), HOME=str(tmp_path)))
+    assert (missing.level, missing.what) == (ERROR, "gemini inside bwrap")
+    assert "bwrap needs bwrap, which is not on PATH" in missing.found
+    assert "bubblewrap" in missing.remedy

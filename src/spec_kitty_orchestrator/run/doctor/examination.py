@@ -12,7 +12,7 @@ from ...errors import OrchestratorError
 from ...settings.loading import load_settings
 from ...settings.values import Flags
 from ..opening import KITTIFY, named_agents
-from . import agents, host, keeper, leftovers, machine, repository, walls
+from . import agents, host, keeper, launchers, leftovers, machine, repository, walls
 from .findings import Case, Check, Finding, Found, Level
 
 GROUPS: Mapping[str, tuple[Check, ...]] = {
@@ -33,6 +33,7 @@ GROUPS: Mapping[str, tuple[Check, ...]] = {
     ),
     "agents": (agents.enough, agents.each, agents.reviewers, agents.sandboxes),
     "walls": (walls.canaries,),
+    "launchers": (launchers.launchable,),
     "leftovers": (leftovers.processes, leftovers.worktrees, leftovers.index_lock),
     "host": (host.host,),
 }
