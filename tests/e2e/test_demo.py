@@ -24,7 +24,6 @@ CHANGES = {
 
 pytestmark = pytest.mark.e2e
 
-GOLDEN = Path(__file__).with_name("golden") / "report.txt"
 DIFFERS = {
     r"\b\d\d:\d\d:\d\d\b": "TIME",
     r"\b[\d.]+ (?:min(?: \d+ s)?|s)\b": "SECONDS",
@@ -68,7 +67,7 @@ def test_the_demo_builds_a_program_that_was_sent_back_once_and_shows_it_at_work(
     assert [path.name for path in root.glob(".kittify/logs/*/report.html")] == ["report.html"]
     report = [sys.executable, "-m", "spec_kitty_orchestrator", "report"]
     told = subprocess.run(report, cwd=root, env=environ, capture_output=True, text=True, check=True).stdout
-    assert what_happened(told) == GOLDEN.read_text(encoding="utf-8").splitlines()
+    assert what_happened(told) == (GOLDEN / "report.txt").read_text(encoding="utf-8").splitlines()
     assert trace.survivors() == []
     for name, flags in (("status.txt", ()), ("status-live.txt", ("--live",)), ("status.json", ("--json",))):
         argv = [sys.executable, "-m", "spec_kitty_orchestrator", "status", *flags]
