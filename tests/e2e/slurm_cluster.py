@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil
@@ -178,8 +178,9 @@ class Cluster:
             self.ask("scancel", "--user", "root")
         for name, above in self.daemons.items():
             if above.poll() is None:
-                for signum in (signal.SIGCONT, signal.SIGTERM):
-                    os.kill(self.pid_of(name), signum)
+                with suppress(OSError, ValueError):  # it has not begun, or is gone and its steps are not
+                    for signum in (signal.SIGCONT, signal.SIGTERM):
+                        os.kill(self.pid_of(name), signum)
         for above in self.daemons.values():
             try:
                 above.wait(timeout=5)

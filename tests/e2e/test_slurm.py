@@ -228,12 +228,15 @@ async def test_a_node_that_fails_is_no_success_and_nothing_is_left_when_it_is_ba
         for process in frozen:
             process.send_signal(signal.SIGSTOP)
 
-    ending = await trial.run_with(freeze)
-    assert ending.ended_by is EndedBy.LOST
-    assert trial.failure_of(ending) is FailureKind.LOST
-    assert arena.left() != []  # frozen
-    for process in frozen:
-        process.send_signal(signal.SIGCONT)
+    try:
+        ending = await trial.run_with(freeze)
+        assert ending.ended_by is EndedBy.LOST
+        assert trial.failure_of(ending) is FailureKind.LOST
+        assert arena.left() != []  # frozen
+    finally:  # else no test after this one would find a node
+        for process in frozen:
+            with suppress(psutil.NoSuchProcess):
+                process.send_signal(signal.SIGCONT)
     assert eventually(lambda: not arena.left())
 
 

@@ -22,7 +22,7 @@ from spec_kitty_orchestrator.agents.transcript import open_reader
 from spec_kitty_orchestrator.processes.ending import EndedBy, Ending
 from spec_kitty_orchestrator.processes.far_file import put_far_keeper
 from spec_kitty_orchestrator.processes.identity import ProcessIdentity
-from spec_kitty_orchestrator.processes.jobs import why_not_launchable
+from spec_kitty_orchestrator.processes.jobs import end_job, why_not_launchable
 from spec_kitty_orchestrator.processes.launcher import (
     CommandOptions,
     FarJob,
@@ -32,6 +32,7 @@ from spec_kitty_orchestrator.processes.launcher import (
     News,
 )
 from spec_kitty_orchestrator.processes.starting import CommandNotStarted, ProgramMissing
+from spec_kitty_orchestrator.run.jobs import end_jobs
 
 from .kinds import STAYING
 from .stage import PATIENCE, eventually
@@ -200,11 +201,11 @@ async def time_out(trial: Trial) -> object:
 
 
 async def launcher_killed(trial: Trial) -> object:
-    return (await trial.run_with(trial.kill_launcher)).ended_by is EndedBy.EXITED
+    return (await trial.run_with(trial.kill_launcher)).ended_by is EndedBy.LOST
 
 
 async def keeper_killed(trial: Trial) -> object:
-    return (await trial.run_with(trial.kill_keeper)).ended_by is EndedBy.EXITED
+    return (await trial.run_with(trial.kill_keeper)).ended_by is EndedBy.LOST
 
 
 ENDINGS: dict[Callable[[Trial], Awaitable[object]], dict[str, float]] = {
@@ -374,6 +375,43 @@ async def test_one_that_is_stopped_by_somebody_there_is_no_success_whatever_its_
     assert failure_of(ending, trial.sink) is FailureKind.LOST
 
 
+async def test_one_whose_launcher_is_gone_is_no_success_whatever_its_status(
+    place: Place, new_sink: Any
+) -> None:
+    launch = place.send(shell(place.arena, "trap 'exit 0' TERM; echo ready; while :; do sleep 0.1; done"))
+    trial = Trial(launch, new_sink())
+    ending = await trial.run_with(trial.kill_launcher)
+    assert (ending.ended_by, ending.returncode, ending.elsewhere) == (EndedBy.LOST, 0, "")
+    assert failure_of(ending, trial.sink) is FailureKind.LOST
+
+
+async def test_one_that_had_said_all_and_then_was_lost_is_no_success(
+    place: Place, new_sink: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("spec_kitty_orchestrator.processes.far.REPORT_SECONDS", 0.2)
+    monkeypatch.setattr("spec_kitty_orchestrator.processes.far.KEEPER_SECONDS", 0.5)
+    monkeypatch.setattr("spec_kitty_orchestrator.processes.far.LAUNCHER_SECONDS", 0.5)
+    script = "echo FINAL RESULT; echo ready; exec sleep 1000"
+    launch = place.send(shell(place.arena, script, grace=0.2, exit_deadline=0.5))
+    trial = Trial(launch, new_sink())
+    far_keeper = str(place.arena.folder / "far-keeper.pyz")
+    frozen: list[int] = []
+
+    def freeze() -> None:
+        for pid in pids_of(f"-S {far_keeper}"):
+            if not Path(f"/proc/{pid}/cmdline").read_bytes().count(b"launch"):
+                frozen.append(pid)
+                os.kill(pid, signal.SIGSTOP)
+
+    try:
+        ending = await trial.run_with(freeze)
+    finally:
+        for pid in frozen:
+            os.kill(pid, signal.SIGCONT)
+    assert ending.ended_by is EndedBy.LOST
+    assert eventually(lambda: not place.arena.left())
+
+
 NEVER = {
     "the launcher exits with 0": ("true", (), ""),
     "the launcher fails": ("sh", ("-c", "echo no such partition >&2; exit 1"), ""),
@@ -424,6 +462,25 @@ async def test_a_launcher_that_is_not_there_is_not_the_agents_fault(place: Place
     assert not isinstance(caught.value, ProgramMissing)
     by_command = Launcher(LauncherKind.COMMAND, command=CommandOptions(("no-such-launcher",)))
     assert "not installed" in await why_not_launchable(by_command, dict(os.environ))
+
+
+# What is left of it.
+
+
+async def test_a_job_that_a_persons_own_variables_hide_is_not_taken_for_gone(tmp_path: Path) -> None:
+    """What `squeue` shows is narrowed by its variables, and by partitions that are hidden."""
+    script = '#!/bin/sh\ncase "$* $SQUEUE_STATES" in *--all*" ") echo "7 RUNNING node1";; esac\n'
+    for name, text in {"squeue": script, "scancel": "#!/bin/sh\n"}.items():
+        (tmp_path / name).write_text(text)
+        (tmp_path / name).chmod(0o755)
+    environ = {"PATH": f"{tmp_path}:{os.environ['PATH']}", "SQUEUE_STATES": "PENDING"}
+    assert "RUNNING" in await end_job(FarJob(LauncherKind.SLURM, "sko-1"), environ, 1.0)
+
+
+async def test_of_a_job_that_nobody_can_be_asked_about_nobody_says_that_it_has_ended() -> None:
+    settled = await end_jobs([FarJob(LauncherKind.COMMAND, "sko-1")], os.environ)
+    assert (settled.unsettled, len(settled.words)) == ((), 1)
+    assert "nobody can be asked" in settled.words[0]
 
 
 # The way there.

@@ -60,7 +60,9 @@ def abort(cleanup: bool, repo_root: Path | None) -> ExitCode:
             if state is not None and state.belongs_to(root):
                 state.settle_jobs(unsettled)
             say("nothing is recorded of it" if state is None else _record(root, store, state, say))
-            if cleanup:
+            if cleanup and unsettled:
+                say(f"kept {store.path}: what may still run elsewhere is known by it alone", err=True)
+            elif cleanup:
                 store.delete()
                 say(f"deleted {store.path}; the worktrees belong to the host and stay")
     return ExitCode.ATTENTION if left else ExitCode.ACCEPTED
@@ -73,6 +75,7 @@ def _record(root: Path, store: RunStore, state: RunState, say: Voice) -> str:
     if state.checkout is not None and not state.belongs_to(root):
         say(f"run {state.run_id} ran in {state.checkout.root}: nothing of it was stopped from this copy")
     if state.status is RunStatus.FINISHED:
+        store.save(state)  # what is known of its jobs by now
         return f"run {state.run_id} has finished"
     state.status, state.reason = RunStatus.ABORTED, "aborted by a person"
     store.save(state)

@@ -58,9 +58,18 @@ class FarKeeperProcess(KeeperProcess):
             self.orphaned = True
             self.stop_for("silence")
 
+    def take_orders(self) -> None:
+        before = self.stop_at
+        super().take_orders()
+        if self.orphaned:  # a launcher that is gone: what the command does now is no end of its own
+            self.stop_at = before
+            self.reap()
+            self.stop_for("silence")
+
     def stop_for(self, reason: str) -> None:
         """Stop, and say why, unless that was ordered already."""
-        if not self.stopped and self.stop_at == float("inf") and self.status is None:
+        is_ordered = self.kill_ordered or self.stop_at < float("inf")
+        if not self.stopped and not is_ordered and self.status is None:
             self.stopped = reason
             self.report(stopped=reason)
         self.stop_within(0)

@@ -121,7 +121,9 @@ class _Agent:
             finally:
                 with trio.CancelScope(shield=True):
                     ending = await self._end()
-        return ending if limit is None else evolve(ending, ended_by=limit)
+        if limit is None or (limit is EndedBy.COMPLETED and ending.ended_by.is_elsewhere):
+            return ending  # nobody knows that it is over, or how: what it said last is no success
+        return evolve(ending, ended_by=limit)
 
     async def _end(self) -> Ending:
         """Have the agent ended if it has not, and read what it said last; a descendant may hold the pipe."""

@@ -162,7 +162,10 @@ class FarKeeper:
             self._far.on_news(News("", seconds))
 
     async def _look(self) -> None:
-        self._report = await trio.to_thread.run_sync(read_report, self._far.report, abandon_on_cancel=True)
+        with trio.move_on_after(REPORT_SECONDS):  # a file system that is away must not hold up an end
+            self._report = await trio.to_thread.run_sync(
+                read_report, self._far.report, abandon_on_cancel=True
+            )
         if self.begun is None and self._report.here:
             self.begun = trio.current_time()
             where = self._report.here + (f" (job {self._report.job})" if self._report.job else "")

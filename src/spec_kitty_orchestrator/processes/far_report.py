@@ -23,7 +23,8 @@ class FarReport:
         here: the machine, once all that is needed was found there; `job`: the cluster's name for it there.
         refused: why it was not begun there.
         failed: the `errno` that executing the command ended with.
-        stopped: what it was stopped by, when that was none of our orders: `outside` or `silence`.
+        stopped: what it was stopped by, when that was none of our orders: `outside`, or `silence` (its
+            stdin ended, or brought nothing).
         exited: the command's exit status, or the signal that ended it, negative.
         done: whether everything below the keeper is gone; None: it has not told yet.
     """

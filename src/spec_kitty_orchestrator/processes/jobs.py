@@ -62,7 +62,7 @@ async def end_job(
 
 async def _cancelled(job: FarJob, environ: Mapping[str, str]) -> str:
     await _ask(("scancel", "-Q", f"--name={job.name}"), environ)
-    listed = await _ask(("squeue", "-h", f"--name={job.name}", "-o", "%i %T %N"), environ)
+    listed = await _ask(("squeue", "-h", "--all", f"--name={job.name}", "-o", "%i %T %N"), environ)
     return "" if listed.status == 0 and not listed.stdout.strip() else f"squeue: {listed.words}"
 
 

@@ -10,7 +10,7 @@ from string import Template
 from attrs import frozen
 
 SAME_CONTROLLER = "SLURM_CONF"
-_READ_BY_SRUN = ("SLURM_", "SRUN_")
+_READ_BY_SLURM = ("SLURM_", "SRUN_", "SQUEUE_", "SCANCEL_")
 
 
 class LauncherKind(str, enum.Enum):
@@ -145,11 +145,13 @@ def fill(words: tuple[str, ...], name: str, places: Mapping[str, str]) -> tuple[
 
 
 def launcher_environ(kind: LauncherKind, env: Mapping[str, str]) -> dict[str, str]:
-    """The environment without what would make `srun` a step of a job that we are in, or ask it for more."""
+    """The environment without what would make `srun` a step of a job that we are in, or ask it for more, or
+    hide a job from `squeue` and `scancel`.
+    """
     if kind is not LauncherKind.SLURM:
         return dict(env)
     return {
         key: value
         for key, value in env.items()
-        if key == SAME_CONTROLLER or not key.startswith(_READ_BY_SRUN)
+        if key == SAME_CONTROLLER or not key.startswith(_READ_BY_SLURM)
     }

@@ -10,7 +10,7 @@ from attrs import frozen
 from ..agents.agent import Agent
 from ..errors import UsageError
 from ..processes.jobs import end_job, why_not_launchable
-from ..processes.launcher import FarJob, Launcher
+from ..processes.launcher import FarJob, Launcher, LauncherKind
 
 
 @frozen
@@ -29,15 +29,18 @@ class Settled:
 async def end_jobs(jobs: Iterable[FarJob], environ: Mapping[str, str]) -> Settled:
     """Ends them, side by side; bounded."""
     troubles: dict[FarJob, str] = {}
+    untold: list[str] = []
 
     async def end(job: FarJob) -> None:
-        if trouble := await end_job(job, environ):
+        if job.kind is LauncherKind.COMMAND and not job.cleanup:  # told once: asking again would tell no more
+            untold.append(f"{job}: nobody can be asked whether it has ended (launcher.command.cleanup)")
+        elif trouble := await end_job(job, environ):
             troubles[job] = f"{job}: nobody knows whether it has ended ({trouble})"
 
     async with trio.open_nursery() as nursery:
         for job in dict.fromkeys(jobs):
             nursery.start_soon(end, job)
-    return Settled(tuple(troubles), tuple(troubles.values()))
+    return Settled(tuple(troubles), (*troubles.values(), *untold))
 
 
 async def check_launchers(agents: Mapping[str, Agent], environ: Mapping[str, str]) -> None:

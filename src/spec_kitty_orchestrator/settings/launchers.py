@@ -25,10 +25,11 @@ MOST_CPUS = 4096
 PLACES = {"workspace": "/", "repository": "/"}
 """What a command of the user's may name, beside `$name`."""
 
-_OURS = re.compile(
-    r"--(job-name|ntasks|chdir|input|output|error|pty|export|label|quit-on-interrupt|disable-status)(=|$)"
-    r"|-[nJDioeulX]"
+_OURS = (
+    *("job-name", "jobid", "clusters", "ntasks", "chdir", "input", "output", "error", "pty", "export"),
+    *("label", "quit-on-interrupt", "disable-status", "test-only", "multi-prog"),
 )
+_OURS_SHORT = re.compile(r"-[nJMDioeulX]")
 """Options of `srun` that would take from us what we end a job by, or hear of it by."""
 
 
@@ -67,6 +68,14 @@ def _of(settings: Settings, agent_id: str) -> Launcher:
     return settings.of_agent(agent_id).launcher or settings.launcher
 
 
+def _is_ours(word: str) -> bool:
+    """An option of ours, also when its name is cut short, as `srun` takes it."""
+    name = word.partition("=")[0]
+    if name.startswith("--"):
+        return len(name) > len("--") and any(each.startswith(name[2:]) for each in _OURS)
+    return bool(_OURS_SHORT.match(word))
+
+
 def _problems(at: KeyPath, launcher: Launcher) -> Iterator[Problem]:
     if not launcher.python.strip():
         yield Problem((*at, "python"), "expected a program")
@@ -75,7 +84,7 @@ def _problems(at: KeyPath, launcher: Launcher) -> Iterator[Problem]:
         if value is not None and not value.strip():
             yield Problem((*at, "slurm", name), "expected what srun is to be told")
     for index, word in enumerate(launcher.slurm.extra_args):
-        if _OURS.match(word):
+        if _is_ours(word):
             yield Problem((*at, "slurm", "extra_args", index), f"{word.split('=')[0]} is ours to say")
     command = launcher.command
     if launcher.use is LauncherKind.COMMAND and not (command.prefix and command.prefix[0].strip()):

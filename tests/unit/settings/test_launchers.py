@@ -67,6 +67,18 @@ REFUSED = {
         "launcher: {use: slurm, slurm: {extra_args: [--exclusive, --job-name=mine]}}\n",
         "launcher.slurm.extra_args[1]: --job-name is ours to say",
     ),
+    "a job on another cluster": (
+        "launcher: {use: slurm, slurm: {extra_args: [--clusters=far]}}\n",
+        "launcher.slurm.extra_args[0]: --clusters is ours to say",
+    ),
+    "a step of another job": (
+        "launcher: {use: slurm, slurm: {extra_args: [--jobid=7]}}\n",
+        "launcher.slurm.extra_args[0]: --jobid is ours to say",
+    ),
+    "a name that is cut short": (
+        "launcher: {use: slurm, slurm: {extra_args: [--out=file]}}\n",
+        "launcher.slurm.extra_args[0]: --out is ours to say",
+    ),
     "two tasks": (
         "agents: {settings: {codex: {launcher: {use: slurm, slurm: {extra_args: [-n2]}}}}}\n",
         "agents.settings.codex.launcher.slurm.extra_args[0]: -n2 is ours to say",
