@@ -48,7 +48,7 @@ SelectType=select/cons_tres
 SelectTypeParameters=CR_Core
 SchedulerParameters=sched_interval=1
 ReturnToService=2
-SlurmdTimeout=6
+SlurmdTimeout=15
 SlurmctldTimeout=30
 InactiveLimit=0
 KillWait=5

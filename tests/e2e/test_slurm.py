@@ -220,7 +220,7 @@ async def test_nothing_is_left_on_a_node_however_it_is_ended(
 async def test_a_node_that_fails_is_no_success_and_nothing_is_left_when_it_is_back(
     cluster: Cluster, arena: Arena
 ) -> None:
-    trial = by_slurm(arena, arena.launch("nameless_grandchild"), silence=3.0)
+    trial = by_slurm(arena, arena.launch("nameless_grandchild"), silence=6.0)
     frozen: list[psutil.Process] = []
 
     def freeze() -> None:

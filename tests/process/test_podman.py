@@ -69,7 +69,11 @@ def stage(enter: Callable[[Project], Any], two: Project, trace: Any, podman: lis
     arena = enter(two)
     path = f"{arena.environ['PATH']}:/usr/sbin:/sbin"
     with empty_afterwards(Stage(evolve(arena, environ={**arena.environ, "PATH": path}), trace.word)) as stage:
-        yield stage
+        try:
+            yield stage
+        finally:  # of a test that failed; else there are none
+            for name in containers():
+                subprocess.run(["podman", "rm", "-f", "-t", "0", name], capture_output=True, check=False)
 
 
 def containers() -> list[str]:
