@@ -360,3 +360,18 @@ def test_what_a_live_run_cannot_try_again_it_says(new_world: NewWorld, asked: An
     assert isinstance(answer, Answer)
     assert not answer.taken
     assert why in answer.line
+
+
+def test_what_ends_tries_nothing_again(new_world: NewWorld) -> None:
+    world = new_world("WP01", "WP02").with_agents(max_retries=0)
+    world.acts["WP01", "review"] = [reject("No.")]
+    world.acts["WP02", "implementation"] = [Act(seconds=HOUR)]
+
+    async def retry() -> bool:
+        await world.order(Order.STOP)
+        return (await world.order(Order.RETRY, wp_ids=("WP01",))).taken
+
+    came = world.happens((600.0, retry))
+    world.orchestrate()
+    assert came == [False]
+    assert world.lanes()["WP01"] == "blocked"

@@ -54,6 +54,7 @@ class Mission:
     _trouble: HostError | None = None
     is_ending: bool = field(default=False, init=False)
     _waits_for_people: bool = False
+    _asked_for: int = field(default=0, init=False)
     _looks: trio.MemorySendChannel[Look | None] = field(init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -112,7 +113,7 @@ class Mission:
             if self.admission.admit(wp_id):
                 self._begin(wp_id)
                 nursery.start_soon(self._supervise, wp_id)
-        if self.in_flight or self._is_paused:
+        if self.in_flight or self._is_paused or self._asked_for:
             return True
         return self._are_people_waited_for() or self.admission.is_patient
 
@@ -200,7 +201,13 @@ class Mission:
 
     async def retry(self, asked: Asked, state: MissionState) -> None:
         """Tries these again, none of which has a task now, as a person asks of the live run."""
-        for found in (await carry_out(asked, self.run, state, self.view.touch)).work_packages:
+        self._asked_for += 1  # it does not end meanwhile
+        try:
+            then = await carry_out(asked, self.run, state, self.view.touch)
+        finally:
+            self._asked_for -= 1
+            self._wake()
+        for found in then.work_packages:
             if found.wp_id in {*asked.wp_ids} - {*self.in_flight}:
                 self.admission.forget(found.wp_id)
                 self.view.put(found.wp_id, found.lane)

@@ -49,6 +49,10 @@ class Slots:
         given = self._waiting[wp_id] = trio.Event()
         try:
             await given.wait()
+        except BaseException:
+            if given.is_set():  # in the same moment: nobody else would ever have that place
+                self.give_back()
+            raise
         finally:
             self._waiting.pop(wp_id, None)
 

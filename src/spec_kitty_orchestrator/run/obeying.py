@@ -51,11 +51,11 @@ class Obeying:
         """
         if self.mission.is_ending:
             return Answer(False, f"{self._named} is ending: nothing is left to be told")
-        if ordered.order is Order.RETRY:
-            return await self._retry(ordered.asked)
         if self.run.budget.is_spent:
             ends = "it ends when what is at work has finished"
             return Answer(ordered.order is Order.STOP, f"{self._named}: {self.run.budget.words}; {ends}")
+        if ordered.order is Order.RETRY:
+            return await self._retry(ordered.asked)
         return {Order.PAUSE: self._pause, Order.UNPAUSE: self._unpause, Order.STOP: self._stop}[
             ordered.order
         ]()
@@ -97,11 +97,13 @@ class Obeying:
             return Answer(False, f"{asked.agent} is not among the agents of {self._named}: stop it first")
         if others := [wp_id for wp_id in asked.wp_ids if not self._is_wanted(wp_id)]:
             return Answer(False, f"{', '.join(others)}: {self._named} is not asked for it (--only, --until)")
-        if busy := [wp_id for wp_id in asked.wp_ids if wp_id in self.mission.in_flight]:
-            return Answer(False, f"{', '.join(busy)}: {self._named} is at work on it")
         try:
             found = await self.run.host.mission_state()
             check_asked_work_packages(asked, found)
+            if self.mission.is_ending:  # by now
+                return Answer(False, f"{self._named} is ending: nothing is left to be told")
+            if busy := [wp_id for wp_id in asked.wp_ids if wp_id in self.mission.in_flight]:
+                return Answer(False, f"{', '.join(busy)}: {self._named} is at work on it")
             await self.mission.retry(asked, found)
         except OrchestratorError as problem:
             return Answer(False, str(problem))

@@ -33,6 +33,8 @@ LOOK_SECONDS = 0.2
 """Between two looks of the run for orders, and of whoever waits for an answer."""
 ANSWER_SECONDS = 60.0
 """How long an answer is waited for; a run that is just starting asks the host first."""
+LONGEST_ANSWER_SECONDS = 600.0
+"""The same, once the order was taken: by the run, or by whoever cleans up the folder."""
 OLD_SECONDS = 3600.0
 """What nobody came back for is thrown away after that."""
 
@@ -90,8 +92,12 @@ class OrderBox:
         """
         if not _is_ours(self.folder):
             return {}
+        try:
+            found = sorted(self.folder.iterdir(), key=_written_at)
+        except OSError:  # another user's, the project's owner's; or taken away since that look
+            return {}
         taken = {}
-        for path in sorted(self.folder.iterdir(), key=_written_at):
+        for path in found:
             if path.suffix == ".order" or time.time() - _written_at(path) > OLD_SECONDS:
                 with contextlib.suppress(OSError):  # it was taken back meanwhile, or is no file
                     content = _content(path)
@@ -142,7 +148,7 @@ async def give_order(repo_root: Path, live: Holder, ordered: Ordered) -> Answer:
 
 
 async def _answer(live: Holder, order: Path, answer: Path) -> Answer:
-    give_up_at, has_ended = trio.current_time() + ANSWER_SECONDS, False
+    began, has_ended = trio.current_time(), False
     while True:
         with contextlib.suppress(FileNotFoundError, ValueError, Unreadable):
             return read(json.loads(_content(answer)), Answer)
@@ -150,7 +156,13 @@ async def _answer(live: Holder, order: Path, answer: Path) -> Answer:
             raise UsageError(f"{live} has ended before it answered")
         has_ended = not live.process.is_alive()  # its answer may have come since that look
         # One that cannot be taken back was taken, and there will be an answer, or an end.
-        if trio.current_time() > give_up_at and _taken_back(order):
+        waited = trio.current_time() - began
+        if waited > LONGEST_ANSWER_SECONDS:
+            raise UsageError(
+                f"{live} did not answer in {LONGEST_ANSWER_SECONDS:.0f} s, and may have taken the order",
+                remedy="see what it does: spec-kitty-orchestrator status",
+            )
+        if waited > ANSWER_SECONDS and _taken_back(order):
             raise UsageError(
                 f"{live} did not take the order in {ANSWER_SECONDS:.0f} s; it is taken back",
                 remedy="it may be suspended, or its host or disk hang; look at it, or abort it",

@@ -79,6 +79,7 @@ def supervise(request: Request, *, resume: bool) -> ExitCode:
     overheard = overhear(request.repo_root, settings.agents.custom)
     shown_on = sys.stderr if request.events else sys.stdout  # then that carries events alone
     with stop.handlers(), open_display(shown_on, plain=request.plain, overheard=overheard) as display:
+        stop.leave_terminal = partial(display.__exit__, None, None, None)  # bounded
         raise_open_files()
         return trio.run(_stoppable, request, stop, display, resume, clock=SteadyClock())
 

@@ -44,6 +44,7 @@ class StopControl:
             managers send them to a run that a person has stopped already.
         exit_code: what the program exits with because of the first signal, else None.
         grace: seconds that agents have between the first signal and SIGKILL.
+        leave_terminal: for `exit_hard_when_late`: gives back the terminal, which shows the board's screen.
         orders: every signal, at the moment when it comes; for `exit_hard_when_late`.
     """
 
@@ -52,6 +53,7 @@ class StopControl:
         self.kill_now = trio.Event()
         self.exit_code: ExitCode | None = None
         self.grace = grace
+        self.leave_terminal: Callable[[], object] = lambda: None
         self.orders: SimpleQueue[int] = SimpleQueue()  # of all queues the one that a signal handler may use
         self._arrived: deque[int] = deque()
         self._arrival = trio.Event()
@@ -121,14 +123,15 @@ def exit_hard_when_late(stop: StopControl, seconds: float) -> None:
 
     The keepers then end what is left below them. A program that ends in time ends this with it.
     """
-    threading.Thread(target=_exit_hard_when_late, args=(stop.orders, seconds), daemon=True).start()
+    threading.Thread(target=_exit_hard_when_late, args=(stop, seconds), daemon=True).start()
 
 
-def _exit_hard_when_late(orders: SimpleQueue[int], seconds: float) -> None:
-    code = EXIT_CODES[orders.get()]
+def _exit_hard_when_late(stop: StopControl, seconds: float) -> None:
+    code = EXIT_CODES[stop.orders.get()]
     for _ in range(math.ceil(seconds)):  # in small pieces: what sleeps while we are suspended is over then
         time.sleep(seconds / math.ceil(seconds))
     line = f"Not everything could be ended in {seconds:g} s; leaving it to the keepers."
+    stop.leave_terminal()
     within(LAST_WORDS_SECONDS, partial(os.write, 2, f"{line}\n".encode()))
     os._exit(code)
 

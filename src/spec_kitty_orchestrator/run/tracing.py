@@ -127,7 +127,7 @@ async def open_traces(
         known = {name: traced(agent) for name, agent in agents.items()}
         try:  # in a thread: the import alone takes a third of a second
             return await trio.to_thread.run_sync(_open, plan.endpoint, environ, known, tell)
-        except (ValueError, OSError, RuntimeError) as unfit:
+        except Exception as unfit:  # noqa: BLE001 - also what an installation that does not fit raises
             problem, remedy = f"what OTEL_* variables say does not work: {unfit}", "mend them"
     if otel:
         raise UsageError(f"otel: true: {problem}", remedy=remedy)

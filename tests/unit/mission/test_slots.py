@@ -109,3 +109,13 @@ async def test_giving_back_twice_gives_back_once() -> None:
     one.give_back()
     assert slots.are_free
     assert not slots.are_idle
+
+
+async def test_a_place_given_in_the_moment_of_a_cancellation_is_not_lost() -> None:
+    (slots := Slots(1)).take_now()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(slots.take, "WP02")
+        await trio.testing.wait_all_tasks_blocked()
+        nursery.cancel_scope.cancel()
+        slots.give_back()
+    assert slots.are_idle

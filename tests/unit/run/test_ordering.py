@@ -144,3 +144,19 @@ def test_nobody_else_can_read_an_order(root: Path) -> None:
     finally:
         os.umask(before)
     assert modes == [0o700, 0o600]
+
+
+def test_an_order_that_was_lost_is_not_waited_for_for_ever(root: Path) -> None:
+    with pytest.raises(UsageError, match="did not answer"):
+        give(root, lambda box: box.take())
+
+
+def test_a_folder_that_may_not_be_read_holds_no_orders(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The project's owner has made it, and the run is somebody else's."""
+    orders_folder(root).mkdir(parents=True, mode=0o700)
+
+    def refused(_: Path) -> object:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "iterdir", refused)
+    assert OrderBox(orders_folder(root), SELF).take() == {}
