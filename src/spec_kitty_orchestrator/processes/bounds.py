@@ -68,6 +68,10 @@ SAME_EVENT_SECONDS = 0.1
 """Signals this close are one event: a shell and the terminal both send SIGHUP, a wrapper passes Ctrl-C on."""
 SAVE_SECONDS = 5.0
 """What the last word on a run may take to get to the disk; then the one before it stands."""
+RECORDS_SECONDS = 10.0
+"""What the last events may take to be in their file and, after it, in a pipe; spans leave beside them."""
+PAGE_SECONDS = 5.0
+"""What the page of the run may take; a thousand work packages of four attempts take one."""
 KILLED_SECONDS = 10.0
 """What a process may need to be gone after SIGKILL."""
 HARD_EXIT_SECONDS = 15.0
@@ -78,9 +82,10 @@ def orderly_stop_seconds(grace: float) -> float:
     """The longest that a run may take to stop its agents, each step at its bound; `abort` waits so long.
 
     A keeper ends its agent, or is taken for lost and its orphans are ended from above; then comes the rest of
-    the output, then the state file, and at last those are told who want to be.
+    the output, then the state file, events and page, and at last those are told who want to be.
     """
-    return grace + KEEPER_SECONDS + SWEEP_SECONDS + DRAIN_SECONDS + SAVE_SECONDS + NOTICE_AT_STOP_SECONDS
+    agents = grace + KEEPER_SECONDS + SWEEP_SECONDS + DRAIN_SECONDS
+    return agents + SAVE_SECONDS + RECORDS_SECONDS + PAGE_SECONDS + NOTICE_AT_STOP_SECONDS
 
 
 def hard_exit_seconds(grace: float, host_timeout: float) -> float:

@@ -7,8 +7,7 @@ from pathlib import Path
 
 import trio
 
-PAGE_SECONDS = 5.0
-"""What the page may take at the end of a run; a thousand work packages of four attempts take one."""
+from ..processes.bounds import PAGE_SECONDS
 
 
 async def leave_page(events_file: Path, tell: Callable[[str], None]) -> Path | None:
