@@ -58,6 +58,13 @@ def steps_of(output: Output, line: str) -> tuple[Step, ...]:
         return ()
     if output.format is OutputFormat.TEXT:
         return (_step(StepKind.SAID, line),)
+    try:
+        return _steps_in(output, line)
+    except RecursionError:  # values in values that could be parsed, and are too deep to be walked
+        return (_step(StepKind.TOLD, line),)
+
+
+def _steps_in(output: Output, line: str) -> tuple[Step, ...]:
     before, events, after = _events_in(line)
     each = [_of_event(output, event) for event in events]
     if all(steps is None for steps in each):

@@ -15,6 +15,7 @@ from rich.live import Live
 from rich.text import Text
 
 from .events import Event, RunEnded, RunStarted, WpEvent
+from .harmless import in_signs
 from .lines import Lines
 from .outlet import LAST_WORDS_SECONDS, Outlet, heard_or_not, not_shown
 from .overheard import Overheard
@@ -111,7 +112,7 @@ class Board:
 
     def _note(self, when: float, line: str) -> None:
         self._missed += len(self._news) == self._news.maxlen
-        self._news.append(f"{local_time(when)} {line}")
+        self._news.append(f"{local_time(when)} {in_signs(line)}")
 
     def _redraw(self) -> None:
         self._take_in()
@@ -125,8 +126,10 @@ class Board:
             self._live.refresh()
 
     def _draw_at_last(self) -> None:
-        self._take_in()
-        self._live.stop()
+        try:
+            self._take_in()
+        finally:
+            self._live.stop()  # whatever happened: the terminal is the user's again
         if self._story.start is not None:
             for line in self._lines(self._console.width):
                 self._print(line)
@@ -134,7 +137,7 @@ class Board:
         self._print_news()
         if (start := self._story.start) is not None and start.ended is not None:
             for words in (*start.summary.splitlines(), *self._story.totals.lines()):
-                self._print(Text(words))
+                self._print(Text(in_signs(words)))
 
     def _lines(self, width: int, height: int | None = None) -> list[Text]:
         news = () if height is None else (*self._news,)

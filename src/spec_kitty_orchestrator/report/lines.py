@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.text import Text
 
 from .events import AttemptEnded, Event, ProcessesLeft, RunEnded, VerdictGiven, WpLeft
+from .harmless import in_signs
 from .outlet import Voice
 from .reading import TimedEvent
 from .times import local_time
@@ -45,13 +46,13 @@ class Lines:
 
     def notice(self, line: str) -> None:
         """Shows a line that is no event."""
-        self._say(line, err=True)
+        self._say(in_signs(line), err=True)
 
     def _painted(self, when: str, event: Event) -> str:
         if self._console.color_system is None or self._console.no_color:
-            return when + event.line
+            return when + in_signs(event.line)
         with self._console.capture() as painted:
-            line = Text().append(when, "dim").append(event.line, tone(event))
+            line = Text().append(when, "dim").append(in_signs(event.line), tone(event))
             self._console.print(line, soft_wrap=True, highlight=False, end="")
         return painted.get()
 

@@ -67,7 +67,8 @@ class Outlet:
 
     def _work(self) -> None:
         while (job := self._next()) is not None:
-            job()
+            with suppress(Exception):  # what cannot be shown must not end the thread, and with it all others
+                job()
 
     def _next(self) -> Job | None:
         with self._changed:

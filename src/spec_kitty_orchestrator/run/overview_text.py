@@ -9,6 +9,7 @@ from pathlib import Path
 from rich.text import Text
 
 from ..mission.records import WpRecord
+from ..report.harmless import in_signs
 from ..report.picture import LOOK, Need, Row, bar, packed
 from ..report.rows import picture_of
 from ..report.times import local_minute
@@ -48,7 +49,7 @@ def _head(found: Overview) -> Iterator[Text]:
     yield Text(f"logs in {found.log_dir.relative_to(found.root)}/")
     if found.is_live:
         yield Text("lanes as the host says now")
-    yield from (Text(line) for line in state.reason.splitlines())
+    yield from (Text(in_signs(line)) for line in state.reason.splitlines())
 
 
 def _words(found: Overview, row: Row, width: int) -> Iterator[str]:
@@ -63,9 +64,9 @@ def _words(found: Overview, row: Row, width: int) -> Iterator[str]:
         facts.append(f"approved {record.approved_commit[:COMMIT_SHOWN]}{by}")
     if record.attempts:
         facts.append(f"log {Path(record.attempts[-1].log).name}")
-    yield from packed([*filter(None, facts)], width)
+    yield from packed([*map(in_signs, filter(None, facts))], width)
     if record.last_error and row.need is not Need.THROUGH:
-        yield from textwrap.wrap(" ".join(record.last_error.split()), width)
+        yield from textwrap.wrap(in_signs(" ".join(record.last_error.split())), width)
 
 
 def _attempts(record: WpRecord) -> Iterator[str]:
