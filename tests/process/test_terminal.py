@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import signal
 import subprocess
 from collections.abc import Iterator
 from functools import partial
@@ -168,6 +169,20 @@ def test_ctrl_c_on_a_run_leaves_the_terminal_as_it_was(stage: Stage, columns: in
         assert not terminal.screen.cursor.hidden
         assert terminal.settings == before
     assert stage.left() == []
+
+
+@pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGHUP], ids=["SIGTERM", "SIGHUP"])
+def test_a_signal_that_ends_a_watch_leaves_the_terminal_as_it_was(
+    run: Run, clean_environ: dict[str, str], signum: int
+) -> None:
+    with Terminal(80, 24) as terminal:
+        watch(terminal, run, {**clean_environ, "TERM": "xterm-256color"})
+        terminal.until_shown("I look at the diff of the commit")
+        assert terminal.screen.kept is not None
+        terminal.process.send_signal(signum)
+        assert terminal.wait() == 128 + signum
+        assert terminal.screen.kept is None
+        assert not terminal.screen.cursor.hidden
 
 
 PLAIN = {

@@ -133,6 +133,7 @@ def _watch(root: Path, state: RunState, plain: bool) -> ExitCode:
     """Returns when the run is over, or at Ctrl-C."""
     from contextlib import suppress
 
+    from ..errors import UsageError
     from ..report.board import open_display
     from ..report.reading import FILE_NAME, EventFile
     from ..run.last_words import overhear
@@ -141,6 +142,22 @@ def _watch(root: Path, state: RunState, plain: bool) -> ExitCode:
 
     file = EventFile(log_dir(root, state) / FILE_NAME)
     overheard = overhear(root, custom_agents(root, os.environ))
-    with suppress(KeyboardInterrupt), open_display(plain=plain, overheard=overheard) as display:
-        watch(file, lambda: how_it_stands(state, root)[1], display)
+    _end_in_order()
+    try:
+        with suppress(KeyboardInterrupt), open_display(plain=plain, overheard=overheard) as display:
+            watch(file, lambda: how_it_stands(state, root)[1], display)
+    except OSError as problem:
+        raise UsageError(f"{file.path} cannot be read: {problem.strerror}") from problem
     return ExitCode.ACCEPTED
+
+
+def _end_in_order() -> None:
+    """SIGTERM and SIGHUP unwind the stack, so that the terminal is the user's again."""
+    import signal
+
+    def end(signum: int, _: object) -> None:
+        raise SystemExit(128 + signum)
+
+    for each in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(each) != signal.SIG_IGN:
+            signal.signal(each, end)

@@ -155,7 +155,7 @@ class VerdictGiven(WpEvent):
 
     @property
     def line(self) -> str:
-        said = f": {self.feedback}" if self.feedback else ""
+        said = f": {' '.join(self.feedback.split())}" if self.feedback else ""
         whose = " (its own work)" if self.own_work else ""
         return f"{self.wp_id} {self.verdict} by {self.reviewer}{whose}, commit {self.commit[:12]}{said}"
 

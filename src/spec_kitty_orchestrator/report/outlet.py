@@ -40,6 +40,7 @@ class Outlet:
         self._missed, self._every, self._idle = missed, every, idle
         self._jobs: deque[Job] = deque(maxlen=most)
         self._dropped = 0
+        self._trouble: Exception | None = None
         self._closing = False
         self._changed = threading.Condition()
         self._thread = threading.Thread(target=self._work, daemon=True)
@@ -58,6 +59,10 @@ class Outlet:
             self._closing = True
             self._changed.notify_all()
         self._thread.join(seconds)
+        if (problem := self._trouble) is not None:
+            self._trouble = None
+            words = f"something could not be shown or stored: {problem!r} (please report it)"
+            heard_or_not(partial(print, words, file=sys.stderr))
         return not self._thread.is_alive()
 
     def pause(self, seconds: float) -> bool:
@@ -67,8 +72,10 @@ class Outlet:
 
     def _work(self) -> None:
         while (job := self._next()) is not None:
-            with suppress(Exception):  # what cannot be shown must not end the thread, and with it all others
+            try:
                 job()
+            except Exception as problem:  # noqa: BLE001 - one job must not end the thread, and all after it
+                self._trouble = self._trouble or problem
 
     def _next(self) -> Job | None:
         with self._changed:

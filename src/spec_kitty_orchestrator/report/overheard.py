@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -53,7 +53,3 @@ class Overheard:
                 read.size = size
                 read.said = self.words_of(agent, file.read(TAIL_BYTES), begin > 0) or read.said
         return read.said
-
-    def keep(self, logs: Collection[str]) -> None:
-        """Forgets all logs but these."""
-        self._read = {log: read for log, read in self._read.items() if log in logs}

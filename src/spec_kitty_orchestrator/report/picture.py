@@ -168,6 +168,8 @@ def packed(facts: Sequence[str], width: int) -> Iterator[str]:
 def _fitting(rows: Sequence[Row], width: int, room: int) -> list[Text]:
     """What there is room for: what needs nothing folds first, then last words, then the least urgent."""
     for folded in ((), (Need.THROUGH,), tuple(FOLDED)):
+        if sum(row.need not in folded for row in rows) >= room:  # each has a line, and there is a heading
+            continue
         for below in (True, False):
             body = _body(rows, folded, width, below=below)
             if len(body) <= room:

@@ -9,6 +9,7 @@ from typing import Any
 import attrs
 
 from ..mission.records import AttemptRecord
+from ..report.story import Story
 from ..report.totals import NOTHING, Total
 from ..report.wp_story import WpStory
 from .overview import Overview
@@ -20,10 +21,10 @@ def facts_of(found: Overview | None, others: Iterable[RunState], now: float) -> 
     kept = [{"run_id": run.run_id, "mission": run.mission, "actor": run.actor} for run in others]
     if found is None:
         return {"run": None, "work_packages": [], "agents": {}, "others": kept}
-    totals = found.state.totals
+    totals, current = found.state.totals, found.current
     return {
         "run": _of_run(found, now),
-        "work_packages": [_of_wp(found, wp_id, now) for wp_id in found.lanes],
+        "work_packages": [_of_wp(found, current, wp_id, now) for wp_id in found.lanes],
         "agents": {agent: _of_total(total) for agent, total in totals.by_agent.items()},
         "others": kept,
     }
@@ -57,14 +58,14 @@ def _of_run(found: Overview, now: float) -> dict[str, Any]:
     }
 
 
-def _of_wp(found: Overview, wp_id: str, now: float) -> dict[str, Any]:
+def _of_wp(found: Overview, current: Story, wp_id: str, now: float) -> dict[str, Any]:
     record, told = found.record(wp_id), found.wp_story(wp_id)
     return {
         "wp_id": wp_id,
         "title": told.title,
         "lane": told.lane or None,
         "depends_on": [*told.dependencies],
-        "waits_for": [*found.current.waits_for(wp_id)],
+        "waits_for": [*current.waits_for(wp_id)],
         "now": _of_now(told, now) if found.is_alive else None,
         "attempts": [_of_attempt(attempt) for attempt in record.attempts],
         "failures": sum(attempt.failed for attempt in record.attempts),
