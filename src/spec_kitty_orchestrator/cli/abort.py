@@ -92,6 +92,20 @@ async def _stop(live: Holder, grace: float, say: Voice) -> None:
     say("it stopped by itself" if by_itself else "it had to be killed", err=True)
 
 
+def _graces(root: Path) -> tuple[float, float]:
+    """What agents have between SIGTERM and SIGKILL, and the longest that one may need; in seconds."""
+    from ..errors import OrchestratorError
+    from ..run.opening import KITTIFY
+    from ..settings.loading import load_settings
+    from ..settings.values import Flags
+
+    try:
+        settings = load_settings(root / KITTIFY, os.environ, Flags())
+    except OrchestratorError:  # a broken configuration must not keep a run from being stopped
+        return 10.0, 10.0
+    return settings.grace_seconds, settings.longest_grace
+
+
 async def _end_everything(
     root: Path, store: RunStore, say: Voice
 ) -> tuple[tuple[str, ...], tuple[FarJob, ...]]:
@@ -99,13 +113,10 @@ async def _end_everything(
 
     Returns what could not be ended, in words, and the jobs among that.
     """
-    from ..errors import OrchestratorError, StateFileError, UsageError
+    from ..errors import StateFileError, UsageError
     from ..processes.orphans import still_running, sweep_run
     from ..run.jobs import Settled, end_jobs
-    from ..run.opening import KITTIFY
     from ..run.stopping import await_live_run
-    from ..settings.loading import load_settings
-    from ..settings.values import Flags
 
     state, trouble = None, None
     try:
@@ -115,11 +126,7 @@ async def _end_everything(
     live = await await_live_run(root, state)
     if live is None and state is None:
         raise trouble or UsageError(f"{root}: no run to abort")
-    try:
-        settings = load_settings(root / KITTIFY, os.environ, Flags())
-        grace, longest = settings.grace_seconds, settings.longest_grace
-    except OrchestratorError:  # nor must a broken configuration
-        grace = longest = 10.0
+    grace, longest = _graces(root)
     if live is not None:
         await _stop(live, longest, say)
     runs = {state.run_id} if state is not None and state.belongs_to(root) else set()

@@ -42,16 +42,17 @@ def open_run(
     """
     state = writer.state
     environ = {**opened.request.environ, RUN_MARKER: state.run_id}
-
-    def tell_left(who: str, left: tuple[str, ...]) -> None:
-        run.note_left(who, left)
-
     settings, pause = opened.settings, Pause(state.paused_since)
-    endpoint = evolve(opened.host.endpoint, environ=environ, kill_now=kit.kill_now, tell_left=tell_left)
+    endpoint = evolve(
+        opened.host.endpoint,
+        environ=environ,
+        kill_now=kit.kill_now,
+        tell_left=lambda who, left: run.note_left(who, left),
+    )
     host, events = HostClient(endpoint, state.mission, state.actor, ask_host), EventStream()
     pool = new_pool(kit, events, state.resting, writer.mark)
     pool.waits_for_people, pause.over = settings.wait_for_people, pool.put_back
-    budget = (settings.max_cost_usd, settings.max_runtime_seconds, state.work_packages, events.emit, pause)
+    limits = (settings.max_cost_usd, settings.max_runtime_seconds)
     run = RunContext(
         repo_root=opened.request.repo_root,
         run_id=state.run_id,
@@ -64,7 +65,7 @@ def open_run(
         events=events,
         notes=Notes(host, events),
         pool=pool,
-        budget=Budget(*budget),
+        budget=Budget(*limits, state.work_packages, events.emit, pause),
         pause=pause,
         repository=repository or GitRepository(),
         slots=Slots(settings.max_concurrent_wps),
