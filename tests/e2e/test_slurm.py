@@ -180,8 +180,10 @@ def killing(victims: Callable[[Trial], list[int]]) -> Callable[[Trial], Any]:
 
 
 async def cancelled_by_a_person(trial: Trial) -> object:
+    """Slurm asks all processes of a job at once: the agent may be gone before its keeper is told."""
     ending = await trial.run_with(lambda: os.system(f"scancel --name={trial.name}"))
-    return ending.ended_by is EndedBy.ENDED_THERE and trial.failure_of(ending) is FailureKind.LOST
+    is_told = ending.ended_by in (EndedBy.ENDED_THERE, EndedBy.LOST)
+    return trial.failure_of(ending) is (FailureKind.LOST if is_told else FailureKind.CRASHED)
 
 
 ENDINGS: dict[str, tuple[Callable[[Trial], Any], dict[str, float]]] = {
